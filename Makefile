@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock clean
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+help: ## show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: .venv/.run ## watch one day of meetings and their conferences (ARGS="--headless --json")
+	@$(BIN)/python -m sync demo $(ARGS)
+
+test: .venv/.dev ## run every test (ARGS=tests/unit narrows it)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.dev ## ruff, mypy --strict, and the walls between the rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/.dev ## put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: .venv/.dev ## compile requirements*.in to requirements*.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	  --annotation-style line requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	  --annotation-style line requirements-dev.in -o requirements-dev.txt
+
+clean: ## forget the virtual environment
+	@rm -rf .venv
+
+# A stamp is written only after pip has checked every hash, so an interrupted set-up starts again.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; name one with PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.run: requirements.txt | .venv/bin/python
+	@echo "setting up .venv (once, about half a minute)" >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.run
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+	@touch $@
