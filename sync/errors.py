@@ -16,8 +16,8 @@
     ├── NewerRecord               the store speaks a later version         deploy that version
     └── Misconfigured             settings or grants                       deploy
 
-Messages name what went wrong and, where there is one, the calendar key or conference concerned; never a title,
-an address or a secret.
+Messages name what went wrong and, where there is one, the calendar key or conference concerned; never a
+title, an address or a secret.
 """
 
 from collections.abc import Sequence
