@@ -14,7 +14,7 @@ def classes() -> dict[str, type[Exception]]:
 
 
 def test_the_picture_names_every_error_and_only_those() -> None:
-    drawn = re.findall(r"^\W*([A-Z][A-Za-z]+)(?:\s{2,}|$)", errors.__doc__ or "", flags=re.MULTILINE)
+    drawn = re.findall(r"^\W*([A-Z][A-Za-z]+)(?: {2,}|$)", errors.__doc__ or "", flags=re.MULTILINE)
     assert set(drawn) == set(classes())
 
 
