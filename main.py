@@ -1,0 +1,110 @@
+"""Two doors. `webhook` is public and only keeps a wake; `worker` is private and does the work.
+
+Method and path, one call inward, errors to status, one log record: nothing else happens here.
+"""
+
+from collections.abc import Callable, Mapping
+
+from flask import Request, Response, jsonify
+
+from sync import logs, wiring
+from sync.errors import Misconfigured, Rejected, Transient
+from sync.receive import Reception
+from sync.version import VERSION
+
+Route = Callable[[Request], Response]
+
+# Google sends again on 500, 502, 503 and 504 only; to a refusal we say what we say to a success.
+_RECEPTION_STATUS = {
+    Reception.WOKEN: 204,
+    Reception.HELLO: 204,
+    Reception.REFUSED: 204,
+    Reception.NOT_YET: 503,
+}
+
+
+def webhook(request: Request) -> Response:
+    """Google's push notifications (POST /) and a sign of life (GET /status)."""
+    return _enter(request, _WEBHOOK, misconfigured=503)  # 503: Google keeps the hint until it is mended
+
+
+def worker(request: Request) -> Response:
+    """The queue's tasks and the scheduler's jobs."""
+    return _enter(request, _WORKER, misconfigured=500)
+
+
+def _notified(request: Request) -> Response:
+    receiver = wiring.receiver()
+    reception = receiver.receive(request.headers)
+    status = _RECEPTION_STATUS[reception]
+    if reception is Reception.WOKEN or reception is Reception.HELLO:
+        _record(request, status, reception=reception.name.lower(), refused_before=receiver.refused())
+    return Response(status=status)
+
+
+def _task(request: Request) -> Response:
+    wiring.work().task(request.get_data(cache=False))
+    return _done(request)
+
+
+def _converge(request: Request) -> Response:
+    wiring.work().converge()
+    return _done(request)
+
+
+def _sweep(request: Request) -> Response:
+    wiring.work().sweep()
+    return _done(request)
+
+
+def _webhook_status(_: Request) -> Response:
+    wiring.receiver()
+    return jsonify(version=VERSION, ready=True)
+
+
+def _worker_status(_: Request) -> Response:
+    wiring.work()
+    return jsonify(version=VERSION, ready=True)
+
+
+_WEBHOOK: Mapping[str, Mapping[str, Route]] = {"/": {"POST": _notified}, "/status": {"GET": _webhook_status}}
+_WORKER: Mapping[str, Mapping[str, Route]] = {
+    "/tasks": {"POST": _task},
+    "/jobs/converge": {"POST": _converge},
+    "/jobs/sweep": {"POST": _sweep},
+    "/status": {"GET": _worker_status},
+}
+
+
+def _enter(request: Request, routes: Mapping[str, Mapping[str, Route]], misconfigured: int) -> Response:
+    """Find the route; turn what it raises into a status and a record. No answer but a status tells anything."""
+    methods = routes.get(request.path)
+    if methods is None:
+        return Response(status=404)
+    route = methods.get(request.method)
+    if route is None:
+        return Response(status=405, headers={"Allow": ", ".join(methods)})
+    try:
+        return route(request)
+    except Misconfigured as error:
+        logs.write(logs.Record.MISCONFIGURED, "CRITICAL", problems=list(error.problems))
+        return Response(status=misconfigured)
+    except Rejected as error:
+        return _record(request, 400, "WARNING", why=str(error))
+    except Transient as error:
+        return _record(request, 503, "WARNING", why=str(error))
+    except Exception as error:  # a bug of ours: told once, in full, and the request is sent again
+        logs.write_bug(error, path=request.path)
+        return Response(status=500)
+
+
+def _done(request: Request) -> Response:
+    return _record(request, 204)
+
+
+def _record(
+    request: Request, status: int, severity: logs.Severity = "INFO", **fields: logs.Value
+) -> Response:
+    trace = request.headers.get("traceparent", "")
+    logs.write(logs.Record.REQUEST, severity, trace=trace, path=request.path, status=status, **fields)
+    return Response(status=status)

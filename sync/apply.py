@@ -1,0 +1,358 @@
+"""Wants -> intents -> provider -> settled: bring the conferences of one calendar to what their events want.
+
+Intent before effect; the effect is a state, never a delta; an unknown outcome is a debt that a later read pays;
+a deletion comes last and on evidence. Nothing here holds up the token, another conference or another calendar.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sync import conference as conferences
+from sync import decide, ledger, logs, meeting
+from sync.codes import Code
+from sync.conference import Conference, Intent, State
+from sync.decide import Confirm, Evidence, Nothing, Update, Verify
+from sync.errors import AuthFailed, Gone, RateLimited, Refused, SyncError, Transient, Unsupported
+from sync.event import Event, Kind
+from sync.ledger import Ledger
+from sync.meeting import Meeting
+from sync.ports import CalendarRecord, Outcome, Progress
+from sync.pull import Pulled
+from sync.recognise import ConferenceKey
+from sync.tenure import Item, Tenure
+from sync.wake import wake
+
+_BATCH = 50  # conferences read at a time
+_CALLS = 500  # provider calls of one pass
+_LOOKS = 3  # at one conference in one pass
+_SLACK_S = 2.0  # beyond a provider call's own bound: for the write that settles it
+
+Change = Callable[[Conference, float], Conference]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What applying has come to."""
+
+    work_at: float | None  # when the next conference needs a look
+    calls: int = 0
+    codes: Counter[Code] = field(default_factory=Counter)
+
+
+def apply(tenure: Tenure, pulled: Pulled) -> Applied:
+    """Do what is due for every conference this calendar looks after.
+
+    What a provider raises ends in the ledger. Raises LeaseLost, and Transient when the store does not answer.
+    """
+    return _Apply(tenure, pulled).run()
+
+
+class _Apply:
+    """The due conferences of one calendar in one pass."""
+
+    def __init__(self, tenure: Tenure, pulled: Pulled) -> None:
+        self._tenure = tenure
+        self._outside = tenure.outside
+        self._policy = tenure.policy
+        self._pulled = pulled
+        self._applied = Applied(tenure.record.work_at)
+        self._looks: Counter[ConferenceKey] = Counter()
+
+    def run(self) -> Applied:
+        work_at, now = self._applied.work_at, self._tenure.now()
+        if not self._pulled.recorded and (work_at is None or work_at > now):
+            return self._applied
+        while due := self._due():
+            for item in due:
+                self._looks[item.key] += 1
+                self._look_at(item)
+        self._applied.work_at = now if self._pulled.doubts else self._next_due()
+        return self._applied
+
+    def _due(self) -> list[Conference]:
+        if self._applied.calls >= _CALLS:
+            return []
+        store, key = self._outside.store, self._tenure.record.key
+        due = store.due_conferences(key, self._tenure.now(), _BATCH)
+        return [item for item in due if self._looks[item.key] <= _LOOKS]
+
+    def _next_due(self) -> float | None:
+        return self._outside.store.next_due(self._tenure.record.key)
+
+    # --- one conference ---------------------------------------------------------------------------------
+
+    def _look_at(self, item: Conference) -> None:
+        if item.key.provider not in self._policy.rules.providers:
+            return self._postpone(item, self._policy.sweep_s, Code.NOT_OURS)
+        if self._looks[item.key] > _LOOKS:
+            return self._postpone(item, self._backoff(1), Code.RETRY_LATER)
+        match decide.decide(item, self._tenure.now(), self._policy.grace_s):
+            case Update():
+                self._update(item)
+            case Confirm():
+                self._confirm(item)
+            case Verify():
+                self._verify(item)
+            case Nothing(code=code):  # stored as due too early: storing it again corrects that
+                self._change(item, lambda current, now: conferences.decided(current, now, code))
+        return None
+
+    def _update(self, item: Conference) -> None:
+        wanted = self._meeting_of(item)
+        if wanted is not None:
+            provider = self._outside.conferences.provider(item.key.provider)
+            self._perform(item, provider.call_s, lambda: provider.update(item.key, wanted))
+
+    def _delete(self, item: Conference) -> None:
+        provider = self._outside.conferences.provider(item.key.provider)
+        self._perform(item, provider.call_s, lambda: provider.delete(item.key))
+
+    def _perform(self, item: Conference, call_s: float, call: Callable[[], Outcome]) -> None:
+        """Intent, the one provider call, and what it came to: in this order, whatever happens in between."""
+        intent = self._intend(item, call_s + _SLACK_S)
+        if intent is None:
+            return
+        self._tenure.stay(call_s + _SLACK_S)
+        self._applied.calls += 1
+        deleting = not intent.want.fingerprint
+        try:
+            outcome = call()
+        except SyncError as error:
+            code, why, settle = _code_of(error, deleting), str(error), self._failure(error, deleting)
+        else:
+            code, why = _success(outcome, deleting), outcome.note
+            settle = _confirmed(intent, code)
+        deleted = code in (Code.DELETED, Code.DELETED_ALREADY)
+        self._settle(item.key, intent, settle, Progress(deleted_at=self._tenure.now()) if deleted else None)
+        self._note(item.key, code, why)
+
+    def _intend(self, item: Conference, takes_s: float) -> Intent | None:
+        """Claim the call for the very want we decided on. None: it changed, or somebody else is at it."""
+
+        def body(book: Ledger, now: float) -> Intent | None:
+            current = book.conference(item.key)
+            if current is None or current.want != item.want or _is_claimed(current, now):
+                return None
+            claimed = conferences.intended(current, now, now + takes_s, self._policy.horizon_s)
+            book.put_conference(claimed)
+            return claimed.intent
+
+        return self._tenure.change(body)
+
+    def _settle(self, key: ConferenceKey, intent: Intent, settle: Change, progress: Progress | None) -> None:
+        def body(book: Ledger, now: float) -> None:
+            current = book.conference(key)
+            if current is not None and conferences.is_ours(current, intent):
+                book.put_conference(settle(current, now))
+
+        self._tenure.change(body, progress)
+
+    def _failure(self, error: SyncError, deleting: bool) -> Change:
+        """What a failed call makes of its conference."""
+        policy, code = self._policy, _code_of(error, deleting)
+        match error:
+            case RateLimited(retry_after_s=after):
+                wait = max(after or 0.0, self._backoff(1))
+                return lambda item, now: conferences.postponed(item, now, now + wait, code)
+            case Transient():
+                return lambda item, now: conferences.unknown(
+                    item, now, now + self._backoff(item.attempts + 1), policy.horizon_s
+                )
+            case AuthFailed():
+                wait = max(self._backoff(8), policy.backoff.most_s / 10)
+                return lambda item, now: conferences.postponed(item, now, now + wait, code)
+            case Gone() if not deleting:
+                return lambda item, now: conferences.set_aside(item, now, State.LOST, now, code)
+            case _:
+                return lambda item, now: conferences.set_aside(
+                    item, now, State.QUARANTINED, now + policy.quarantine_s, code
+                )
+
+    def _verify(self, item: Conference) -> None:
+        """Pay a debt: read the conference back, and tell it again if it is not as wanted."""
+        provider = self._outside.conferences.provider(item.key.provider)
+        wanted = self._meeting_of(item)
+        if wanted is None:
+            return None
+        self._tenure.stay(provider.call_s + _SLACK_S)
+        read_at = self._tenure.now()
+        if "read" not in provider.capabilities:
+            return self._change(item, lambda c, now: conferences.verified(c, now, read_at, equal=False))
+        self._applied.calls += 1
+        try:
+            actual = provider.read(item.key)
+        except SyncError as error:
+            wait = self._backoff(1)
+            self._change(item, lambda current, now: conferences.reread(current, now + wait))
+            return self._note(item.key, _code_of(error, deleting=False), str(error))
+        if actual is None:
+            self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST))
+            return self._note(item.key, Code.LOST, "not found when read back")
+        equal = actual.equals(wanted)
+        return self._change(item, lambda c, now: conferences.verified(c, now, read_at, equal=equal))
+
+    # --- what its events say ----------------------------------------------------------------------------
+
+    def _meeting_of(self, item: Conference) -> Meeting | None:
+        """What the events of a conference make of it, as seen in this pass or asked for now.
+
+        None when an event has moved on and is to be recorded first, or when none can be read: that was seen to.
+        """
+        events: dict[str, Event] = {}
+        for ref, use in item.refs.items():
+            calendar = self._readable(ref)
+            if calendar is None:
+                continue  # frozen or paused: it counts as live, and says nothing
+            seen = self._event(calendar, ref)
+            if seen is None:
+                self._postpone(item, self._backoff(item.attempts + 1), Code.RETRY_LATER)
+                return None
+            if not isinstance(seen, Event) or not _is_as_recorded(seen, use.fingerprint):
+                self._bring_up_to_date(item, calendar, ref, seen)
+                return None
+            events[ref] = seen
+        if not events:
+            self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
+            return None
+        return meeting.meeting(events, item.want.leader if item.want.leader in events else max(events))
+
+    def _readable(self, ref: str) -> CalendarRecord | None:
+        """The calendar a ref is in, if it can be read."""
+        key, _ = ledger.event_of(ref)
+        ours = self._tenure.record
+        record = ours if key == ours.key else self._outside.store.calendar(key)
+        return (
+            record if record is not None and record.active and (record is ours or not record.frozen) else None
+        )
+
+    def _event(self, calendar: CalendarRecord, ref: str) -> Item | None:
+        if ref in self._pulled.events:
+            return self._pulled.events[ref]
+        return self._tenure.ask(calendar, ledger.event_of(ref)[1])
+
+    def _bring_up_to_date(self, item: Conference, calendar: CalendarRecord, ref: str, seen: Item) -> None:
+        """An event has moved on since it was recorded: record it; another calendar's is for its own pass."""
+        self._pulled.events.pop(ref, None)
+        if calendar.key != self._tenure.record.key:
+            self._wake(calendar.key)
+            return self._postpone(item, self._policy.buckets.settle_s, Code.RETRY_LATER)
+
+        def body(book: Ledger, now: float) -> None:
+            ledger.record(book, seen, self._policy.rules, now, now - self._policy.window_s)
+
+        return self._tenure.change(body)
+
+    # --- deletion ---------------------------------------------------------------------------------------
+
+    def _confirm(self, item: Conference) -> None:
+        """Positive evidence that nobody uses it, and not implausibly many at once; with both, delete."""
+        unlisted = [
+            record.key for record in self._group() if self._listed_at(record) <= (item.dropped_at or 0)
+        ]
+        if unlisted:
+            for key in unlisted:
+                self._wake(key)
+            return self._postpone(item, self._policy.buckets.settle_s, Code.DELETION_WAITING)
+        evidence = {self._evidence(item, ref) for ref in item.former}
+        if Evidence.LIVE in evidence:
+            return self._postpone(item, self._policy.buckets.settle_s, Code.RESTORED)
+        if Evidence.HIDDEN in evidence:
+            return self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
+        if self._is_implausible():
+            self._change(item, lambda c, now: conferences.set_aside(c, now, State.HELD, now, Code.HELD))
+            return self._note(item.key, Code.HELD, "more deletions than usual: a person must look")
+        return self._delete(item)
+
+    def _group(self) -> Sequence[CalendarRecord]:
+        """The calendars an event may have moved to: all readable ones, or with many those of our subject."""
+        ours = self._tenure.record
+        readable = [
+            r for r in self._outside.store.calendars() if r.active and (not r.frozen or r.key == ours.key)
+        ]
+        if len(readable) <= decide.SMALL:
+            return readable
+        return [record for record in readable if record.calendar.subject == ours.calendar.subject]
+
+    def _listed_at(self, record: CalendarRecord) -> float:
+        return self._pulled.listed_at if record.key == self._tenure.record.key else record.listed_at
+
+    def _evidence(self, item: Conference, ref: str) -> Evidence:
+        """What an event that once carried the conference says when asked now."""
+        calendar = self._readable(ref)
+        seen = self._event(calendar, ref) if calendar else None
+        if calendar is None or not isinstance(seen, Event):
+            return Evidence.HIDDEN
+        if seen.kind is Kind.TOMBSTONE:
+            return Evidence.GONE
+        if seen.kind is Kind.GUEST or not seen.whole:
+            return Evidence.HIDDEN
+        if not self._policy.rules.carries(seen, item.key):
+            return Evidence.GONE
+        self._bring_up_to_date(item, calendar, ref, seen)
+        return Evidence.LIVE
+
+    def _is_implausible(self) -> bool:
+        tally = self._outside.store.tally(self._tenure.record.key)
+        deleted = len(decide.recent(self._tenure.record.deletions, self._tenure.now()))
+        return self._policy.brake.holds(deleted, tally.waiting, tally.live)
+
+    # --- writing ----------------------------------------------------------------------------------------
+
+    def _postpone(self, item: Conference, wait_s: float, code: Code) -> None:
+        self._change(item, lambda current, now: conferences.postponed(current, now, now + wait_s, code))
+        self._note(item.key, code, "")
+
+    def _change(self, item: Conference, change: Change) -> None:
+        """Change one conference, if its want is still the one we looked at and nobody is at it."""
+
+        def body(book: Ledger, now: float) -> None:
+            current = book.conference(item.key)
+            if current is not None and current.want == item.want and not _is_claimed(current, now):
+                book.put_conference(change(current, now))
+
+        self._tenure.change(body)
+
+    def _note(self, key: ConferenceKey, code: Code, why: str) -> None:
+        self._applied.codes[code] += 1
+        ours = self._tenure.record.key
+        logs.write(logs.Record.DECISION, calendar=ours, conference=str(key), code=code, why=why)
+
+    def _wake(self, calendar_key: str) -> None:
+        wake(self._outside.queue, self._outside.clock, self._policy.buckets, calendar_key)
+
+    def _backoff(self, failures: int) -> float:
+        return self._policy.backoff.wait(failures, random.random())
+
+
+def _is_claimed(item: Conference, now: float) -> bool:
+    return item.intent is not None and now < item.intent.until
+
+
+def _is_as_recorded(event: Event, fingerprint: str) -> bool:
+    return event.times is not None and meeting.fingerprint(event, event.times) == fingerprint
+
+
+def _confirmed(intent: Intent, code: Code) -> Change:
+    return lambda item, now: conferences.settled(item, intent, now, code)
+
+
+def _success(outcome: Outcome, deleting: bool) -> Code:
+    if deleting:
+        return Code.DELETED if outcome.changed else Code.DELETED_ALREADY
+    return Code.IGNORED_BY_PROVIDER if outcome.ignored and not outcome.applied else Code.UPDATED
+
+
+def _code_of(error: SyncError, deleting: bool) -> Code:
+    match error:
+        case RateLimited():
+            return Code.RATE_LIMITED
+        case Gone() if not deleting:
+            return Code.LOST
+        case Unsupported():
+            return Code.IGNORED_BY_PROVIDER
+        case Refused() | Gone():
+            return Code.QUARANTINED
+        case _:
+            return Code.RETRY_LATER

@@ -1,0 +1,57 @@
+"""Every verb of `python -m sync` is named here; its module is imported only when it is asked for."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NoReturn
+
+VERBS = {
+    "demo": ("sync.cli.demo", "play one day of meetings and watch their conferences follow"),
+    "simulator": ("sync.simulator.command", "serve a stand-in for Google Calendar"),
+    "inspect": ("sync.cli.inspect", "say which conferences the events in a file carry"),
+    "version": ("sync.cli.version", "say which version this is"),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run one verb; its exit code is ours."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: python -m sync VERB …\n")
+        for name, (_, purpose) in VERBS.items():
+            print(f"  {name:<11}{purpose}")
+        print("\n`python -m sync VERB --help` says more about one of them.")
+        return 0
+    verb = argv[0]
+    if verb not in VERBS:
+        nearest = get_close_matches(verb, VERBS, n=1, cutoff=0)[0]
+        complain(
+            f"sync: unknown verb {verb!r}, the nearest is {nearest!r}", "python -m sync --help lists them all"
+        )
+        return 2
+    code: int = import_module(VERBS[verb][0]).main(argv[1:])
+    return code
+
+
+def complain(problem: str, hint: str) -> None:
+    """How every verb reports a failure: one line that says what, one that says what to do."""
+    print(f"{problem}\nhint: {hint}", file=sys.stderr)
+
+
+class Parser(argparse.ArgumentParser):
+    """The arguments of one verb, with examples at the end of its `--help`."""
+
+    def __init__(self, verb: str, description: str, examples: Sequence[str]) -> None:
+        super().__init__(
+            prog=f"python -m sync {verb}",
+            description=description,
+            epilog="\n".join(("examples:", *(f"  {example}" for example in examples))),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.verb = verb
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{self.verb}: {message}", f"{self.prog} --help")
+        sys.exit(2)

@@ -1,0 +1,217 @@
+"""What we know of one conference, what we want of it, and how either changes. Pure: values in, values out.
+
+A conference is used by refs: one for each event that carries it. The refs make the want; the want is versioned;
+a version is applied under an intent, and an intent ends settled, or unknown. Whatever is unknown is a debt that
+a later read of the conference pays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from sync import meeting
+from sync.codes import Code
+from sync.meeting import Reach
+from sync.recognise import ConferenceKey
+
+_DECISIONS_KEPT = 5
+
+
+class State(StrEnum):
+    """Why a conference is, or is not, looked after."""
+
+    OK = "ok"
+    QUARANTINED = "quarantined"  # refused for good: tried again when its events change, and daily
+    HELD = "held"  # its deletion waits for a person
+    LOST = "lost"  # gone at its provider while an event uses it
+    GONE = "gone"  # deleted, as wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One event's use of a conference."""
+
+    fingerprint: str
+    reach: Reach
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """The state its events want a conference to have. No fingerprint: no event wants it any more."""
+
+    version: int = 0
+    fingerprint: str = ""
+    leader: str = ""  # the ref that speaks for all
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The newest want that the provider has confirmed."""
+
+    version: int = 0
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A want about to be applied: the claim on the provider call. The call must have ended by `until`."""
+
+    number: int
+    until: float
+    want: Want
+
+
+@dataclass(frozen=True, slots=True)
+class Conference:
+    """Everything stored of one conference. Times are seconds since the epoch, the store's."""
+
+    key: ConferenceKey
+    home: str  # the calendar whose passes look after it: the last that changed it
+    refs: Mapping[str, Ref] = field(default_factory=dict)  # by "calendar key.event id"
+    former: Mapping[str, Ref] = field(
+        default_factory=dict
+    )  # refs that went: asked once more before a deletion
+    want: Want = Want()
+    applied: Applied = Applied()
+    intent: Intent | None = None
+    intents: int = 0  # how many there were: the next number is one more
+    attempts: int = 0
+    not_before: float = 0.0
+    dropped_at: float | None = None  # when the last ref went
+    verify_at: float | None = None  # when to read it back
+    verify_until: float = 0.0  # a call of ours may still land before this: read back once more after it
+    state: State = State.OK
+    decisions: tuple[tuple[float, Code], ...] = ()  # the last few, newest last
+
+    @property
+    def pending(self) -> bool:
+        """Whether the provider has yet to be told."""
+        return self.want.version != self.applied.version
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self.want.fingerprint)
+
+
+def used(conference: Conference, ref: str, use: Ref, home: str, now: float) -> Conference:
+    """An event uses this conference, in this shape."""
+    refs = {**conference.refs, ref: use}
+    former = {key: value for key, value in conference.former.items() if key != ref}
+    return _wanting(replace(conference, refs=refs, former=former, home=home), now)
+
+
+def unused(conference: Conference, ref: str, home: str, now: float) -> Conference:
+    """A ref went: its event is cancelled, or was seen whole without this conference."""
+    if ref not in conference.refs:
+        return conference
+    refs = {key: value for key, value in conference.refs.items() if key != ref}
+    former = {**conference.former, ref: conference.refs[ref]}
+    return _wanting(replace(conference, refs=refs, former=former, home=home), now)
+
+
+def released(conference: Conference, ref: str, now: float) -> Conference:
+    """We may no longer speak for this event. If it was the last, nobody does: nothing is changed or deleted."""
+    refs = {key: value for key, value in conference.refs.items() if key != ref}
+    if refs:
+        return _wanting(replace(conference, refs=refs), now)
+    settled = Applied(conference.want.version, conference.want.fingerprint)
+    return replace(conference, refs=refs, applied=settled, verify_at=None)
+
+
+def _wanting(conference: Conference, now: float) -> Conference:
+    """Derive the want from the refs; a new version if it differs."""
+    refs = conference.refs
+    lead = meeting.leader({key: ref.reach for key, ref in refs.items()}) if refs else ""
+    prints = {key: ref.fingerprint for key, ref in refs.items()}
+    fingerprint = meeting.joint_fingerprint(prints, lead) if refs else ""
+    if fingerprint == conference.want.fingerprint:
+        return replace(conference, want=replace(conference.want, leader=lead))
+    want = Want(conference.want.version + 1, fingerprint, lead)
+    known = conference.intent is None and conference.verify_at is None
+    back = known and fingerprint == conference.applied.fingerprint
+    return replace(
+        conference,
+        want=want,
+        applied=replace(conference.applied, version=want.version) if back else conference.applied,
+        attempts=0,
+        not_before=now,
+        dropped_at=None if refs else now,
+        state=State.GONE if back and not refs else State.OK,
+    )
+
+
+def intended(conference: Conference, now: float, until: float, horizon_s: float) -> Conference:
+    """Claim the provider call for the present want.
+
+    An intent that is still open belongs to a predecessor that died or froze: its call may land until its end
+    and a while after (`horizon_s`), which is a debt.
+    """
+    if conference.intent is not None:
+        conference = suspected(conference, now, conference.intent.until + horizon_s)
+    number = conference.intents + 1
+    return replace(conference, intents=number, intent=Intent(number, until, conference.want))
+
+
+def is_ours(conference: Conference, intent: Intent) -> bool:
+    """Whether this intent is still the open one; if not, its outcome is another's business."""
+    return conference.intent is not None and conference.intent.number == intent.number
+
+
+def settled(conference: Conference, intent: Intent, now: float, code: Code) -> Conference:
+    """The provider has confirmed the intended want."""
+    gone = not intent.want.fingerprint
+    known = gone and intent.want.version == conference.want.version
+    done = replace(
+        conference,
+        intent=None,
+        applied=Applied(intent.want.version, intent.want.fingerprint),
+        attempts=0,
+        state=State.GONE if known else State.OK,
+        verify_at=None if known else conference.verify_at,
+    )
+    return decided(done, now, code)
+
+
+def unknown(conference: Conference, now: float, retry_at: float, horizon_s: float) -> Conference:
+    """The call may have taken effect, or may still: try again, and read back when it can no longer land."""
+    again = replace(conference, intent=None, attempts=conference.attempts + 1, not_before=retry_at)
+    return decided(suspected(again, now, now + horizon_s), now, Code.RETRY_LATER)
+
+
+def postponed(conference: Conference, now: float, retry_at: float, code: Code) -> Conference:
+    """The call certainly had no effect, or the time for it has not come."""
+    return decided(replace(conference, intent=None, not_before=retry_at), now, code)
+
+
+def set_aside(conference: Conference, now: float, state: State, retry_at: float, code: Code) -> Conference:
+    """Nothing that we could repeat would help."""
+    aside = replace(conference, intent=None, state=state, not_before=retry_at, attempts=0)
+    return decided(aside, now, code)
+
+
+def suspected(conference: Conference, now: float, until: float) -> Conference:
+    """Something of ours may yet hit the provider before `until`: read back when it no longer can.
+
+    The latest horizon counts: an early read must not stand in for a later, conclusive one.
+    """
+    horizon = max(conference.verify_until, until)
+    return replace(conference, verify_until=horizon, verify_at=max(now, horizon))
+
+
+def verified(conference: Conference, now: float, read_at: float, *, equal: bool) -> Conference:
+    """The conference was read back at `read_at`. Unequal: it must be told again."""
+    paid = read_at >= conference.verify_until
+    seen = replace(conference, verify_at=None if paid else conference.verify_until)
+    if equal:
+        return seen
+    return replace(seen, applied=Applied(conference.want.version - 1, ""), not_before=now)
+
+
+def reread(conference: Conference, at: float) -> Conference:
+    """Reading it back failed: the debt stays, and is paid later."""
+    return replace(conference, verify_at=at)
+
+
+def decided(conference: Conference, now: float, code: Code) -> Conference:
+    """Remember a decision, for `explain`."""
+    return replace(conference, decisions=(*conference.decisions, (now, code))[-_DECISIONS_KEPT:])

@@ -1,0 +1,120 @@
+"""What to do about a conference now. Pure: (record, now) -> Action, as a table.
+
+| the record says                                   | action                                     |
+|---------------------------------------------------|--------------------------------------------|
+| gone, lost, held; a room with more than 100 refs  | Nothing                                    |
+| an intent whose time is not over                  | Nothing until then: somebody is at it      |
+| pending, before `not_before`                      | Nothing until then                         |
+| pending, wanted                                   | Update                                     |
+| pending, unwanted, within the grace               | Nothing until its end                      |
+| pending, unwanted, the meeting in progress        | Nothing for a quarter of an hour           |
+| pending, unwanted                                 | Confirm, and only then Delete              |
+| a debt whose time has come                        | Verify                                     |
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from sync.codes import Code
+from sync.conference import Conference, State
+
+ROOM_REFS = 100  # a conference with more refs than this is a room: never changed or deleted
+SMALL = 50  # up to so many calendars, an event may have moved to any of them
+_PROGRESS_POLL_S = 900.0
+_DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Tell the provider the present want."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Ask for positive evidence that nobody uses it; with it, delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Read it back: a call of ours with an unknown outcome can no longer land."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing now. `until`: when to decide again, in seconds since the epoch; None: when an event changes."""
+
+    until: float | None
+    code: Code = Code.UNCHANGED
+
+
+Action = Update | Confirm | Verify | Nothing
+
+
+def decide(conference: Conference, now: float, grace_s: float) -> Action:
+    """The one next step for this conference."""
+    if conference.state in (State.GONE, State.LOST, State.HELD):
+        return Nothing(None, Code.HELD if conference.state is State.HELD else Code.UNCHANGED)
+    if len(conference.refs) + len(conference.former) > ROOM_REFS:
+        return Nothing(None, Code.PERSONAL_ROOM)
+    if conference.intent is not None and now < conference.intent.until:
+        return Nothing(conference.intent.until)
+    if conference.pending and now >= conference.not_before:
+        step = Update() if conference.wanted else _ending(conference, now, grace_s)
+        if not isinstance(step, Nothing):
+            return step
+        return _verify_or(conference, now, step)
+    return _verify_or(conference, now, Nothing(conference.not_before if conference.pending else None))
+
+
+def _ending(conference: Conference, now: float, grace_s: float) -> Action:
+    """Deletions come late: after the grace, and never during the meeting."""
+    grace_ends = (conference.dropped_at or now) + grace_s
+    if now < grace_ends:
+        return Nothing(grace_ends, Code.DELETION_WAITING)
+    if any(ref.reach.in_progress(now) for ref in conference.former.values()):
+        return Nothing(now + _PROGRESS_POLL_S, Code.IN_PROGRESS)
+    return Confirm()
+
+
+def _verify_or(conference: Conference, now: float, otherwise: Nothing) -> Action:
+    if conference.verify_at is None or not conference.wanted:
+        return otherwise
+    if now >= conference.verify_at:
+        return Verify()
+    until = min(conference.verify_at, otherwise.until or conference.verify_at)
+    return Nothing(until, otherwise.code)
+
+
+def due_at(conference: Conference, now: float, grace_s: float) -> float | None:
+    """When this conference next needs a look; None: only when one of its events changes."""
+    step = decide(conference, now, grace_s)
+    return step.until if isinstance(step, Nothing) else now
+
+
+class Evidence(Enum):
+    """What asking for an event that once carried the conference showed."""
+
+    GONE = auto()  # cancelled, unknown, or seen whole without this conference
+    LIVE = auto()  # the organizer's copy carries it: it is used
+    HIDDEN = auto()  # not to be seen, or not by us
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """How many deletions one calendar may make in 24 hours before a person is asked."""
+
+    most: int = 20
+    unquestioned: int = 5
+    share: float = 0.3
+
+    def holds(self, deleted: int, waiting: int, live: int) -> bool:
+        """Whether `waiting` more deletions, after `deleted` in the last day, are implausibly many."""
+        total = deleted + waiting
+        everything = total + live
+        return total > self.most or (total > self.unquestioned and total > self.share * everything)
+
+
+def recent(deletions: Iterable[float], now: float) -> tuple[float, ...]:
+    """The deletions of the last 24 hours."""
+    return tuple(at for at in deletions if at > now - _DAY_S)

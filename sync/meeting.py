@@ -1,0 +1,118 @@
+"""What a provider is told about a meeting, and the fingerprint that says whether it must be told again. Pure."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sync.event import Event, Times
+
+_FINGERPRINT_VERSION = 1
+_UNTIL = re.compile(r"UNTIL=(\d{8})", re.ASCII)
+_DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """The state a conference should have; never a delta. Times are aware, in UTC; `end` is exclusive."""
+
+    title: str
+    start: datetime
+    end: datetime
+    time_zone: str  # IANA name, for providers that want local time
+    all_day: bool
+    recurrence: tuple[str, ...]  # RRULE, EXDATE, RDATE lines as Google has them
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far an event reaches in time; seconds since the epoch."""
+
+    start: float
+    end: float | None  # None: a series without an end that we know of
+    length_s: float  # of the event, or of one occurrence of the series
+    repeats: bool
+
+    def is_over(self, at: float) -> bool:
+        return self.end is not None and self.end <= at
+
+    def in_progress(self, at: float) -> bool:
+        """Whether the meeting may be running at this time.
+
+        For a series: every day around its time of day, an hour early and late. Expanding its rule exactly is
+        not worth a deletion that comes too early.
+        """
+        if at < self.start or self.is_over(at):
+            return False
+        return not self.repeats or (at - self.start + 3600) % _DAY_S < self.length_s + 7200
+
+
+def reach(event: Event, times: Times) -> Reach:
+    """How far an event with these times reaches."""
+    start, end = times.start.timestamp(), times.end.timestamp()
+    last = _series_end(event.recurrence) if event.recurrence else end
+    return Reach(start, last, end - start, repeats=bool(event.recurrence))
+
+
+def _series_end(recurrence: tuple[str, ...]) -> float | None:
+    """Two days after the latest UNTIL, whatever its zone. A COUNT is not expanded: it counts as endless."""
+    ends = [_until(line) for line in recurrence if line.startswith("RRULE")]
+    return max((end for end in ends if end), default=None) if all(ends) else None
+
+
+def _until(rule: str) -> float | None:
+    match = _UNTIL.search(rule)
+    try:
+        day = datetime.strptime(f"{match[1]}+0000", "%Y%m%d%z") if match else None
+    except ValueError:
+        return None
+    return day.timestamp() + 2 * _DAY_S if day else None
+
+
+def fingerprint(event: Event, times: Times) -> str:
+    """A hash of the fields we send, and of nothing else: RSVPs, reminders and etags do not change it."""
+    fields = (
+        event.title,
+        times.start.isoformat(),
+        times.end.isoformat(),
+        times.time_zone,
+        times.all_day,
+        event.recurrence,
+    )
+    digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+    return f"{_FINGERPRINT_VERSION}:{digest[:32]}"
+
+
+def joint_fingerprint(fingerprints: Mapping[str, str], leader: str) -> str:
+    """One fingerprint for a conference that several events share; of a single event, its own."""
+    if len(fingerprints) == 1:
+        return fingerprints[leader]
+    parts = json.dumps([leader, sorted(fingerprints.items())])
+    return f"{_FINGERPRINT_VERSION}:{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
+
+
+def leader(reaches: Mapping[str, Reach]) -> str:
+    """The event that speaks for a shared conference: the one that ends last, ties by name."""
+    return max(reaches, key=lambda ref: (_end_or_never(reaches[ref]), ref))
+
+
+def _end_or_never(reach: Reach) -> float:
+    return float("inf") if reach.end is None else reach.end
+
+
+def meeting(events: Mapping[str, Event], leader: str) -> Meeting:
+    """What the events that share a conference make of it: the leader's title, the union of their times.
+
+    A series keeps its own times: two recurrences have no union that a provider could express.
+    """
+    first = events[leader]
+    times = first.times
+    assert times is not None, "only events with times carry a conference"
+    start, end = times.start, times.end
+    if not first.recurrence:
+        others = [event.times for event in events.values() if event.times and not event.recurrence]
+        start = min(other.start for other in others)
+        end = max(other.end for other in others)
+    return Meeting(first.title, start, end, times.time_zone, times.all_day, first.recurrence)

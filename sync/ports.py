@@ -1,0 +1,333 @@
+"""What the use cases ask of the world outside: five contracts. Adapters implement them; only wiring knows which.
+
+Calendar      lists and reads events, opens and stops channels. Speaks our nouns, raises our errors.
+Store         remembers calendars, links and conferences. Every change of a calendar's records names the hold it
+              is made under and is refused (LeaseLost) when the fence has grown. Only its time is compared.
+Conferences   the providers, by name: read, update and delete one conference.
+Queue         keeps a task until the worker has answered it with success, at least once, in no order.
+Clock         the time of day and a monotonic clock.
+
+Every call may raise Transient: whether it took effect is then not known, and the caller must be right either way.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from sync.channel import Channel
+from sync.conference import Conference
+from sync.cursor import Bookmark, Cursor, PageEnd
+from sync.event import Event, Unreadable
+from sync.lease import Hold, Lease
+from sync.ledger import Ledger, Link
+from sync.meeting import Meeting
+from sync.recognise import ConferenceKey, System
+
+T = TypeVar("T")
+
+# --- Calendar -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarId:
+    """Which calendar, and as whom we read it. An empty subject: as ourselves, the calendar being shared."""
+
+    id: str
+    subject: str = ""
+
+    def __repr__(self) -> str:
+        return "CalendarId(…)"  # an address must not reach a log by way of a traceback
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing."""
+
+    items: Sequence[Event | Unreadable]
+    end: PageEnd
+    access_role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Google's answer to a watch call: its name for the resource, and when the channel ends (epoch seconds)."""
+
+    resource_id: str
+    expires_at: float
+
+
+class Calendar(Protocol):
+    """Google Calendar. Calls end within `call_s` seconds."""
+
+    call_s: float
+    listing: str  # a hash of the list parameters and the parser's version
+
+    def list_page(self, calendar: CalendarId, cursor: Cursor, page_token: str) -> Page:
+        """One page; `page_token` is empty for the first.
+
+        Raises SyncTokenGone (only with a sync token), AccessLost, Transient.
+        """
+
+    def get(self, calendar: CalendarId, event_id: str) -> Event | Unreadable:
+        """One event; a cancelled one as a tombstone. Raises Gone, AccessLost, Transient."""
+
+    def watch(self, calendar: CalendarId, channel_id: str, token: str, address: str, life_s: float) -> Watch:
+        """Open a channel. Raises Unsupported (not watchable), Refused, AccessLost, Transient."""
+
+    def stop(self, channel: Channel) -> None:
+        """Close a channel; one that is unknown is closed. Raises AccessLost, Transient."""
+
+
+# --- Store --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarRecord:
+    """All that is stored of one calendar. Times are seconds since the epoch, the store's."""
+
+    key: str
+    calendar: CalendarId
+    label: str = ""  # the slug it was wired under: for people
+    active: bool = True  # wired or enrolled, and not paused
+    frozen: str = ""  # why it cannot be read; empty while it can
+    bookmark: Bookmark | None = None
+    lease: Lease = Lease()
+    generation: int = 0  # grows with every wake that found the lease taken
+    served: int = 0  # the newest generation that a whole pass has covered
+    due_at: float = 0.0  # when to look again, at the latest
+    work_at: float | None = None  # when the next of its conferences or doubted links needs a look
+    listed_at: float = 0.0  # the start of the last listing that was recorded
+    access_role: str = ""
+    failures: int = 0  # passes failed in a row
+    deletions: tuple[float, ...] = ()  # of the last day: for the brake
+    channels: tuple[Channel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The lease is ours. `now` is the store's time at the claim."""
+
+    hold: Hold
+    record: CalendarRecord
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another worker holds the lease. The generation was raised for its closing write to see."""
+
+    fence: int
+    generation: int
+    ends_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing to do: the calendar is unknown, inactive, or this generation was served meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a pass has come to, beside the ledger. Absent fields stay as they are."""
+
+    bookmark: Bookmark | None = None
+    listed_at: float | None = None
+    access_role: str | None = None
+    work_at: float | None = None  # brought forward to this, never pushed back
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The last word of a pass. Not `finished`: no generation was served, and the lease is given back anyway."""
+
+    due_at: float
+    work_at: float | None
+    progress: Progress = field(default_factory=Progress)
+    finished: bool = True
+    failures: int = 0
+    frozen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How a calendar's conferences stand: for the brake."""
+
+    live: int
+    waiting: int  # unwanted, not yet deleted
+
+
+class Store(Protocol):
+    """Where everything durable lives."""
+
+    def claim(self, calendar_key: str, owner: str, generation: int = 0) -> Claimed | Busy | Idle:
+        """Take the lease, or raise the generation because it is taken. One read and one write."""
+
+    def renew(self, hold: Hold) -> Hold:
+        """A longer hold. Raises LeaseLost."""
+
+    def change(
+        self, hold: Hold, body: Callable[[Ledger, float], T], progress: Progress | None = None
+    ) -> tuple[T, Hold]:
+        """Run `body` over the ledger at the store's time, and write all it changed, and `progress`, at once.
+
+        `body` may run more than once. Renews the lease. Raises LeaseLost, and then nothing was written.
+        """
+
+    def close(self, hold: Hold, generation: int, closing: Closing) -> bool:
+        """Write the last word, count `generation` as served and give the lease back.
+
+        False, and nothing written, if the pass is finished but a newer generation came meanwhile: then go
+        round again. Raises LeaseLost.
+        """
+
+    def due_conferences(self, calendar_key: str, now: float, limit: int) -> Sequence[Conference]:
+        """Of the conferences this calendar looks after, those stored as due by `now`, the longest due first."""
+
+    def next_due(self, calendar_key: str) -> float | None:
+        """When the next of the conferences this calendar looks after is stored as due."""
+
+    def doubted_links(self, calendar_key: str, limit: int) -> Sequence[Link]:
+        """Links that a full listing did not mention."""
+
+    def live_links(self, calendar_key: str) -> Iterable[Link]:
+        """Every live link of a calendar."""
+
+    def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
+        """Conferences as they stand."""
+
+    def tally(self, calendar_key: str) -> Tally:
+        """How the conferences it looks after stand."""
+
+    def calendar(self, calendar_key: str) -> CalendarRecord | None:
+        """One calendar's record."""
+
+    def calendars(self) -> Sequence[CalendarRecord]:
+        """Every calendar's record."""
+
+    def due_calendars(self, limit: int) -> Sequence[str]:
+        """The keys of active calendars whose `due_at` has passed, the longest due first."""
+
+    def wired(self) -> "Wiring":
+        """What Terraform wants."""
+
+    def tend(self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]) -> None:
+        """Change what converge looks after (calendar, label, active, channels), whoever holds the lease."""
+
+    def salt(self) -> bytes:
+        """The secret that calendar keys are made with: drawn once for each store."""
+
+
+@dataclass(frozen=True, slots=True)
+class WiredCalendar:
+    """One calendar that Terraform wired."""
+
+    slug: str
+    calendar: CalendarId
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The wired calendars, and the URL of the webhook: the switch. An empty URL stops every channel."""
+
+    webhook_url: str
+    calendars: tuple[WiredCalendar, ...]
+
+
+# --- Conferences --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a provider made of a call. `ignored`: fields it cannot express, by name; never a silent success."""
+
+    changed: bool
+    applied: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """A conference as its provider has it. None: the provider does not say."""
+
+    title: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def equals(self, meeting: Meeting) -> bool:
+        """Whether all that the provider says is as wanted."""
+        said = ((self.title, meeting.title), (self.start, meeting.start), (self.end, meeting.end))
+        return all(actual is None or actual == wanted for actual, wanted in said)
+
+
+class Provider(Protocol):
+    """One conference system. Calls end within `call_s` seconds and are made once: retries are the ledger's."""
+
+    name: str
+    system: System  # how its conferences look in an event: recognition is declared, and so pure
+    capabilities: frozenset[str]  # of: title agenda time recurrence occurrence invitees read restore
+    call_s: float
+
+    def read(self, conference: ConferenceKey) -> Actual | None:
+        """The conference as it is; None if it is gone. Raises as `update`."""
+
+    def update(self, conference: ConferenceKey, meeting: Meeting) -> Outcome:
+        """Make it so: sets state, safe to repeat.
+
+        Raises Transient, RateLimited, AuthFailed, Refused, Gone, Unsupported.
+        """
+
+    def delete(self, conference: ConferenceKey) -> Outcome:
+        """End it. Deleting what is gone succeeds, unchanged. Raises as `update`, but never Gone."""
+
+
+class Conferences(Protocol):
+    """The configured providers."""
+
+    def provider(self, name: str) -> Provider:
+        """By name. Raises Misconfigured for a name that the settings do not have."""
+
+
+# --- Queue and clock ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work for the worker: POST /tasks, not before `due_at` (seconds since the epoch)."""
+
+    name: str
+    kind: str  # "sync"
+    subject: str  # for sync: a calendar key
+    due_at: float
+    generation: int = 0  # for sync: not needed once this generation was served
+
+
+class Queue(Protocol):
+    """A durable queue of named tasks."""
+
+    def create(self, task: Task) -> bool:
+        """Keep the task. False: a task of this name exists, or did a short while ago. Raises Transient."""
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, by this machine: never compared with another machine's."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """All five, for the use cases."""
+
+    calendar: Calendar
+    store: Store
+    conferences: Conferences
+    queue: Queue
+    clock: Clock

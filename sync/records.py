@@ -1,0 +1,378 @@
+"""The shape of everything stored, and how a calendar's record moves. Pure, and the same for every store.
+
+A document holds only what both JSON and Firestore take: text, numbers, booleans, null, maps, and lists of these
+but never of lists. It carries its `schema`: an older one is rewritten as it is read, a newer one is refused.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sync import decide
+from sync.channel import Channel, ChannelState
+from sync.codes import Code
+from sync.conference import Applied, Conference, Intent, Ref, State, Want
+from sync.cursor import Bookmark
+from sync.errors import NewerRecord
+from sync.lease import Lease
+from sync.ledger import Link, ref_of
+from sync.meeting import Reach
+from sync.ports import CalendarId, CalendarRecord, Closing, Progress, WiredCalendar
+from sync.recognise import ConferenceKey
+
+Document = dict[str, Any]
+
+SCHEMA = 1
+_INSURANCE_S = 5.0  # the sweep looks this long after the end of a lease that nobody gave back
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,1100}", re.ASCII)
+
+
+def _as_of_today(kind: str, document: Document) -> Document:
+    """The document in the present schema. A change of schema adds here the step from the one before."""
+    schema = document["schema"]
+    if schema > SCHEMA:
+        raise NewerRecord(
+            f"A {kind} record has schema {schema}, and this version reads none above {SCHEMA}: deploy a later one."
+        )
+    return document
+
+
+# --- Names ---
+
+
+def link_name(calendar_key: str, event_id: str) -> str:
+    """What a link's document is called."""
+    return _name(ref_of(calendar_key, event_id))
+
+
+def conference_name(key: ConferenceKey) -> str:
+    """What a conference's document is called."""
+    return _name(str(key))
+
+
+def _name(text: str) -> str:
+    """The text itself where it can be a name in every store; else a hash: ids are other people's choice."""
+    if _PLAIN_NAME.fullmatch(text):
+        return text
+    return f"~{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+# --- Calendars ---
+
+
+def calendar_document(record: CalendarRecord) -> Document:
+    return {
+        "schema": SCHEMA,
+        "key": record.key,
+        "calendar": _calendar_id_document(record.calendar),
+        "label": record.label,
+        "active": record.active,
+        "frozen": record.frozen,
+        "bookmark": _bookmark_document(record.bookmark) if record.bookmark else None,
+        "lease": {
+            "owner": record.lease.owner,
+            "fence": record.lease.fence,
+            "renewed_at": record.lease.renewed_at,
+        },
+        "generation": record.generation,
+        "served": record.served,
+        "due_at": record.due_at,
+        "work_at": record.work_at,
+        "listed_at": record.listed_at,
+        "access_role": record.access_role,
+        "failures": record.failures,
+        "deletions": list(record.deletions),
+        "channels": [_channel_document(channel) for channel in record.channels],
+    }
+
+
+def calendar_record(document: Document) -> CalendarRecord:
+    stored = _as_of_today("calendar", document)
+    return CalendarRecord(
+        key=stored["key"],
+        calendar=_calendar_id(stored["calendar"]),
+        label=stored["label"],
+        active=stored["active"],
+        frozen=stored["frozen"],
+        bookmark=_bookmark(stored["bookmark"]) if stored["bookmark"] else None,
+        lease=Lease(stored["lease"]["owner"], stored["lease"]["fence"], stored["lease"]["renewed_at"]),
+        generation=stored["generation"],
+        served=stored["served"],
+        due_at=stored["due_at"],
+        work_at=stored["work_at"],
+        listed_at=stored["listed_at"],
+        access_role=stored["access_role"],
+        failures=stored["failures"],
+        deletions=tuple(stored["deletions"]),
+        channels=tuple(_channel(channel) for channel in stored["channels"]),
+    )
+
+
+def _calendar_id_document(calendar: CalendarId) -> Document:
+    return {"id": calendar.id, "subject": calendar.subject}
+
+
+def _calendar_id(stored: Document) -> CalendarId:
+    return CalendarId(stored["id"], stored["subject"])
+
+
+def _bookmark_document(bookmark: Bookmark) -> Document:
+    return {"token": bookmark.token, "listing": bookmark.listing}
+
+
+def _bookmark(stored: Document) -> Bookmark:
+    return Bookmark(stored["token"], stored["listing"])
+
+
+def _channel_document(channel: Channel) -> Document:
+    return {
+        "id": channel.id,
+        "state": channel.state.value,
+        "address": channel.address,
+        "key_id": channel.key_id,
+        "subject": channel.subject,
+        "opened_at": channel.opened_at,
+        "resource_id": channel.resource_id,
+        "expires_at": channel.expires_at,
+    }
+
+
+def _channel(stored: Document) -> Channel:
+    return Channel(
+        id=stored["id"],
+        state=ChannelState(stored["state"]),
+        address=stored["address"],
+        key_id=stored["key_id"],
+        subject=stored["subject"],
+        opened_at=stored["opened_at"],
+        resource_id=stored["resource_id"],
+        expires_at=stored["expires_at"],
+    )
+
+
+# --- Wiring: Terraform writes the calendars and the webhook's URL, the store itself its salt ---
+
+
+def wired_calendar_document(wired: WiredCalendar) -> Document:
+    return {
+        "schema": SCHEMA,
+        "slug": wired.slug,
+        "calendar": _calendar_id_document(wired.calendar),
+        "paused": wired.paused,
+    }
+
+
+def wired_calendar(document: Document) -> WiredCalendar:
+    stored = _as_of_today("wired calendar", document)
+    return WiredCalendar(stored["slug"], _calendar_id(stored["calendar"]), stored["paused"])
+
+
+def webhook_document(url: str) -> Document:
+    return {"schema": SCHEMA, "url": url}
+
+
+def webhook_url(document: Document) -> str:
+    return str(_as_of_today("webhook", document)["url"])
+
+
+def salt_document(salt: bytes) -> Document:
+    return {"schema": SCHEMA, "salt": salt.hex()}
+
+
+def salt(document: Document) -> bytes:
+    return bytes.fromhex(_as_of_today("salt", document)["salt"])
+
+
+# --- Links ---
+
+
+def link_document(link: Link) -> Document:
+    return {
+        "schema": SCHEMA,
+        "calendar_key": link.calendar_key,
+        "event_id": link.event_id,
+        "conference": _key_document(link.conference) if link.conference else None,
+        "live": link.live,
+        "fingerprint": link.fingerprint,
+        "end": link.end,
+        "exceptions": list(link.exceptions),
+        "doubted_at": link.doubted_at,
+    }
+
+
+def link(document: Document) -> Link:
+    stored = _as_of_today("link", document)
+    return Link(
+        calendar_key=stored["calendar_key"],
+        event_id=stored["event_id"],
+        conference=_key(stored["conference"]) if stored["conference"] else None,
+        live=stored["live"],
+        fingerprint=stored["fingerprint"],
+        end=stored["end"],
+        exceptions=tuple(stored["exceptions"]),
+        doubted_at=stored["doubted_at"],
+    )
+
+
+# --- Conferences ---
+
+
+def conference_document(conference: Conference) -> Document:
+    return {
+        "schema": SCHEMA,
+        "key": _key_document(conference.key),
+        "home": conference.home,
+        "refs": _refs_document(conference.refs),
+        "former": _refs_document(conference.former),
+        "want": _want_document(conference.want),
+        "applied": {"version": conference.applied.version, "fingerprint": conference.applied.fingerprint},
+        "intent": _intent_document(conference.intent) if conference.intent else None,
+        "intents": conference.intents,
+        "attempts": conference.attempts,
+        "not_before": conference.not_before,
+        "dropped_at": conference.dropped_at,
+        "verify_at": conference.verify_at,
+        "verify_until": conference.verify_until,
+        "state": conference.state.value,
+        "decisions": [{"at": at, "code": code.value} for at, code in conference.decisions],
+    }
+
+
+def conference(document: Document) -> Conference:
+    stored = _as_of_today("conference", document)
+    return Conference(
+        key=_key(stored["key"]),
+        home=stored["home"],
+        refs=_refs(stored["refs"]),
+        former=_refs(stored["former"]),
+        want=_want(stored["want"]),
+        applied=Applied(stored["applied"]["version"], stored["applied"]["fingerprint"]),
+        intent=_intent(stored["intent"]) if stored["intent"] else None,
+        intents=stored["intents"],
+        attempts=stored["attempts"],
+        not_before=stored["not_before"],
+        dropped_at=stored["dropped_at"],
+        verify_at=stored["verify_at"],
+        verify_until=stored["verify_until"],
+        state=State(stored["state"]),
+        decisions=tuple((decision["at"], Code(decision["code"])) for decision in stored["decisions"]),
+    )
+
+
+def is_live(conference: Conference) -> bool:
+    """Whether an event uses it, for the tally."""
+    return bool(conference.refs)
+
+
+def is_waiting(conference: Conference) -> bool:
+    """Whether its deletion is wanted and not yet done, for the tally."""
+    return not conference.wanted and conference.state is not State.GONE
+
+
+def _key_document(key: ConferenceKey) -> Document:
+    return {"provider": key.provider, "id": key.id}
+
+
+def _key(stored: Document) -> ConferenceKey:
+    return ConferenceKey(stored["provider"], stored["id"])
+
+
+def _refs_document(refs: Mapping[str, Ref]) -> Document:
+    return {
+        name: {"fingerprint": ref.fingerprint, "reach": _reach_document(ref.reach)}
+        for name, ref in refs.items()
+    }
+
+
+def _refs(stored: Document) -> dict[str, Ref]:
+    return {name: Ref(ref["fingerprint"], _reach(ref["reach"])) for name, ref in stored.items()}
+
+
+def _reach_document(reach: Reach) -> Document:
+    return {"start": reach.start, "end": reach.end, "length_s": reach.length_s, "repeats": reach.repeats}
+
+
+def _reach(stored: Document) -> Reach:
+    return Reach(stored["start"], stored["end"], stored["length_s"], stored["repeats"])
+
+
+def _want_document(want: Want) -> Document:
+    return {"version": want.version, "fingerprint": want.fingerprint, "leader": want.leader}
+
+
+def _want(stored: Document) -> Want:
+    return Want(stored["version"], stored["fingerprint"], stored["leader"])
+
+
+def _intent_document(intent: Intent) -> Document:
+    return {"number": intent.number, "until": intent.until, "want": _want_document(intent.want)}
+
+
+def _intent(stored: Document) -> Intent:
+    return Intent(stored["number"], stored["until"], _want(stored["want"]))
+
+
+# --- How a calendar's record moves ---
+
+
+def held(record: CalendarRecord, lease: Lease, lease_s: float) -> CalendarRecord:
+    """Somebody holds this lease. Should they die, the sweep finds the calendar soon after its end."""
+    return replace(record, lease=lease, due_at=lease.ends_at(lease_s) + _INSURANCE_S)
+
+
+def knocked(record: CalendarRecord, lease_s: float) -> CalendarRecord:
+    """A wake found the lease taken: whoever holds it must go round again, or the next holder does."""
+    due_at = min(record.due_at, record.lease.ends_at(lease_s))
+    return replace(record, generation=record.generation + 1, due_at=due_at)
+
+
+def advanced(record: CalendarRecord, progress: Progress, now: float) -> CalendarRecord:
+    """The pass has come this far. What it says nothing about stays."""
+    deletions = record.deletions if progress.deleted_at is None else (*record.deletions, progress.deleted_at)
+    return replace(
+        record,
+        bookmark=progress.bookmark or record.bookmark,
+        listed_at=record.listed_at if progress.listed_at is None else progress.listed_at,
+        access_role=record.access_role if progress.access_role is None else progress.access_role,
+        work_at=soonest(record.work_at, progress.work_at),
+        deletions=decide.recent(deletions, now),
+    )
+
+
+def closed(record: CalendarRecord, generation: int, closing: Closing, now: float) -> CalendarRecord:
+    """The pass is over and the lease is free.
+
+    Only a finished pass has served the wakes up to `generation`, and only a finished one knows that no work is
+    left: another may not have seen what its own changes made due.
+    """
+    served, work_at = generation, closing.work_at
+    if not closing.finished:
+        served, work_at = record.served, soonest(record.work_at, closing.work_at)
+    last = replace(
+        record,
+        lease=record.lease.released(),
+        served=served,
+        due_at=closing.due_at,
+        work_at=work_at,
+        failures=closing.failures,
+        frozen=closing.frozen,
+    )
+    return advanced(last, closing.progress, now)
+
+
+def tended(record: CalendarRecord | None, wish: CalendarRecord, now: float) -> CalendarRecord:
+    """What converge looks after, as it wishes; all else stays a pass's business. A new calendar is due now."""
+    return replace(
+        record or CalendarRecord(wish.key, wish.calendar, due_at=now),
+        calendar=wish.calendar,
+        label=wish.label,
+        active=wish.active,
+        channels=wish.channels,
+    )
+
+
+def soonest(*times: float | None) -> float | None:
+    """The earliest of the times there are."""
+    return min((time for time in times if time is not None), default=None)

@@ -1,0 +1,328 @@
+"""The environment -> a frozen Settings, read once. Every problem is told at once, a sentence each, no values.
+
+Light on purpose: the webhook reads it on its cold path. docs/settings.md says what each variable means.
+"""
+
+import json
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from sync.channel import parse_keys
+from sync.errors import Misconfigured
+from sync.recognise import System
+
+Door = Literal["webhook", "worker"]
+
+VARIABLES = (
+    "SYNC_PROJECT",
+    "SYNC_REGION",
+    "SYNC_DATABASE",
+    "SYNC_STORE",
+    "SYNC_QUEUE",
+    "SYNC_WORKER_URL",
+    "SYNC_DISPATCH_ACCOUNT",
+    "SYNC_CHANNEL_KEYS",
+    "SYNC_CONFERENCES",
+    "SYNC_DELEGATION",
+    "SYNC_MODE",
+    "SYNC_CALENDAR_API",
+    "SYNC_TIMES",
+)
+
+_PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+_PATTERNS = ("path", "personal", "id_pattern")
+_USE = re.compile(r"[a-z][a-z0-9_]*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Every wait, in seconds. SYNC_TIMES changes them by name."""
+
+    bucket: float = 5.0  # notifications of one calendar within it are one wake
+    margin: float = 2.0  # a wake fires this long after its bucket: more than clocks differ
+    lease: float = 90.0  # a worker that says nothing for this long is taken for dead
+    lease_margin: float = 20.0  # ... and stops starting calls this long before
+    calendar_timeout: float = 20.0  # one call of the Calendar API
+    connect_timeout: float = 3.0  # reaching a provider
+    read_timeout: float = 10.0  # a provider's answer
+    sweep: float = 21600.0  # a calendar is looked at this often even if nobody asks
+    grace: float = 3600.0  # how long a dropped conference lives on
+    window: float = 86400.0  # how far a full listing looks back
+    channel_life: float = 604800.0  # asked for; Google may grant less
+    keys_reread: float = 60.0  # how old the channel keys in memory may be
+    horizon: float = 120.0  # how long an abandoned provider call may still land
+    first_backoff: float = 5.0  # the longest wait after a first failure; it doubles with each
+    most_backoff: float = 3600.0  # ... up to this
+    quarantine: float = 86400.0  # until a refused conference is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One configured provider: the name of a built-in one or `module:Class`, and what it is told."""
+
+    name: str
+    use: str
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)  # may name secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What this process runs with."""
+
+    sqlite: Path  # the store, and the local queue beside it
+    channel_keys: Path
+    times: Times
+    project: str
+    region: str
+    database: str
+    worker_url: str
+    dispatch_account: str
+    delegation: str
+    calendar_api: str  # root URL; empty for Google's own
+    providers: tuple[ProviderSettings, ...] = ()  # of a worker
+    systems: tuple[System, ...] = ()  # of a worker: to be recognised beside those that are known anyway
+
+
+def read(environ: Mapping[str, str], door: Door) -> Settings:
+    """Read the settings of one door. Raises Misconfigured with every problem there is."""
+    reader = _Reader(environ)
+    reader.refuse_unknown_variables()
+    reader.refuse_other_modes()
+    providers, systems = reader.conferences() if door == "worker" else ((), ())
+    settings = Settings(
+        sqlite=reader.store(),
+        channel_keys=reader.channel_keys(),
+        times=reader.times(),
+        project=reader.text("SYNC_PROJECT"),
+        region=reader.text("SYNC_REGION"),
+        database=reader.text("SYNC_DATABASE"),
+        worker_url=reader.url("SYNC_WORKER_URL"),
+        dispatch_account=reader.text("SYNC_DISPATCH_ACCOUNT"),
+        delegation=reader.text("SYNC_DELEGATION"),
+        calendar_api=reader.url("SYNC_CALENDAR_API"),
+        providers=providers,
+        systems=systems,
+    )
+    if reader.problems:
+        raise Misconfigured(reader.problems)
+    return settings
+
+
+class _Reader:
+    """Reads what it can; where it cannot, it notes a problem and goes on."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        return self._environ.get(name, "").strip()
+
+    def url(self, name: str) -> str:
+        value = self.text(name)
+        if value and not _is_url(value):
+            self._problem(f"{name} is not an http or https URL.")
+        return value
+
+    def refuse_unknown_variables(self) -> None:
+        ours = (name for name in self._environ if name.startswith("SYNC_"))
+        self._refuse_unknown(ours, VARIABLES, "a variable")
+
+    def refuse_other_modes(self) -> None:
+        match self.text("SYNC_MODE") or "apply":
+            case "apply":
+                pass
+            case "observe":
+                self._problem("SYNC_MODE=observe is not built in this version: only apply is.")
+            case other:
+                self._problem(f"SYNC_MODE is not apply{_nearest(other, ('apply', 'observe'))}")
+
+    def store(self) -> Path:
+        """The SQLite file. The local queue lives beside it, so that the two are judged together."""
+        store, queue = self.text("SYNC_STORE"), self.text("SYNC_QUEUE")
+        scheme, _, path = store.partition(":")
+        if not store:
+            self._problem("SYNC_STORE is missing: sqlite:PATH.")
+        elif scheme == "firestore":
+            self._problem("SYNC_STORE=firestore is not built in this version: only sqlite:PATH is.")
+        elif scheme != "sqlite" or not path:
+            self._problem("SYNC_STORE is not sqlite:PATH.")
+        if not queue:
+            self._problem("SYNC_QUEUE is missing: local.")
+        elif queue == "inline" or queue.startswith("projects/"):
+            kind = "inline" if queue == "inline" else "a Cloud Tasks queue"
+            self._problem(f"SYNC_QUEUE names {kind}, which is not built in this version: only local is.")
+        elif queue != "local":
+            self._problem(f"SYNC_QUEUE is not local{_nearest(queue, ('local', 'inline'))}")
+        elif scheme != "sqlite":
+            self._problem(
+                "SYNC_QUEUE=local keeps its tasks beside the store and needs SYNC_STORE=sqlite:PATH."
+            )
+        return Path(path)
+
+    def channel_keys(self) -> Path:
+        path = self.text("SYNC_CHANNEL_KEYS")
+        if not path:
+            self._problem("SYNC_CHANNEL_KEYS is missing: the path of the channel keys.")
+        elif (text := self._file("SYNC_CHANNEL_KEYS", path)) is not None:
+            try:
+                parse_keys(text)
+            except ValueError as problem:
+                self._problem(f"SYNC_CHANNEL_KEYS names a file without good keys: {problem}.")
+        return Path(path)
+
+    def times(self) -> Times:
+        known = [each.name for each in fields(Times)]
+        found: dict[str, float] = {}
+        for entry in self.text("SYNC_TIMES").split():
+            name, _, text = entry.partition("=")
+            if name not in known:
+                self._problem(f"SYNC_TIMES does not know {name}{_nearest(name, known)}")
+            elif name in found:
+                self._problem(f"SYNC_TIMES names {name} twice.")
+            else:
+                found[name] = self._seconds(name, text)
+        times = Times(**found)
+        self.problems += _contradictions(times)
+        return times
+
+    def _seconds(self, name: str, text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            self._problem(f"SYNC_TIMES gives {name} no number of seconds above 0.")
+        return seconds
+
+    # --- SYNC_CONFERENCES ---
+
+    def conferences(self) -> tuple[tuple[ProviderSettings, ...], tuple[System, ...]]:
+        value = self.text("SYNC_CONFERENCES")
+        if not value:
+            self._problem("SYNC_CONFERENCES is missing: a JSON document, or the path of one.")
+            return (), ()
+        text = value if value.startswith("{") else self._file("SYNC_CONFERENCES", value)
+        if text is None:
+            return (), ()
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            self._problem("SYNC_CONFERENCES is not a JSON object.")
+            return (), ()
+        self._refuse_unknown(document, ("providers", "systems"), "a key of SYNC_CONFERENCES")
+        return self._providers(document.get("providers", {})), self._systems(document.get("systems", []))
+
+    def _providers(self, raw: object) -> tuple[ProviderSettings, ...]:
+        if not isinstance(raw, dict):
+            self._problem("SYNC_CONFERENCES has providers that are not an object of names.")
+            return ()
+        return tuple(self._provider(name, entry) for name, entry in raw.items())
+
+    def _provider(self, name: str, raw: object) -> ProviderSettings:
+        entry = raw if isinstance(raw, dict) else {}
+        where = f"SYNC_CONFERENCES, provider {name}"
+        self._refuse_unknown(entry, ("use", "options"), f"a key of {where}")
+        use, options = entry.get("use"), entry.get("options", {})
+        if not _PROVIDER_NAME.fullmatch(name):
+            self._problem(f"{where}: a name is lower-case letters, digits, - and _.")
+        if not (isinstance(use, str) and _USE.fullmatch(use)):
+            self._problem(f"{where}: use is not the name of a provider, nor module:Class.")
+        if not isinstance(options, dict):
+            self._problem(f"{where}: options are not an object.")
+        return ProviderSettings(name, str(use), options)
+
+    def _systems(self, raw: object) -> tuple[System, ...]:
+        if not isinstance(raw, list):
+            self._problem("SYNC_CONFERENCES has systems that are not a list.")
+            return ()
+        systems = (self._system(number, entry) for number, entry in enumerate(raw, start=1))
+        return tuple(system for system in systems if system is not None)
+
+    def _system(self, number: int, raw: object) -> System | None:
+        where = f"SYNC_CONFERENCES, system {number}"
+        if not isinstance(raw, dict):
+            self._problem(f"{where} is not an object.")
+            return None
+        lists = {each.name for each in fields(System) if isinstance(each.default, tuple)}
+        texts = {each.name for each in fields(System)} - lists
+        before = len(self.problems)
+        self._refuse_unknown(raw, texts | lists, f"a key of {where}")
+        for name, value in raw.items():
+            if name in lists and not _is_texts(value):
+                self._problem(f"{where}: {name} is not a list of texts.")
+            elif name in texts and not isinstance(value, str):
+                self._problem(f"{where}: {name} is not a text.")
+            elif name in _PATTERNS and not _is_pattern(value):
+                self._problem(f"{where}: {name} is not a regular expression.")
+        if not _PROVIDER_NAME.fullmatch(str(raw.get("provider", ""))):
+            self._problem(f"{where}: provider is not a name of lower-case letters, digits, - and _.")
+        if len(self.problems) > before:
+            return None
+        arguments: dict[str, Any] = {name: tuple(raw[name]) if name in lists else raw[name] for name in raw}
+        return System(**arguments)
+
+    # --- What all of them need ---
+
+    def _file(self, variable: str, path: str) -> str | None:
+        try:
+            return Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            self._problem(f"{variable} names a file that cannot be read: {why}.")
+            return None
+
+    def _refuse_unknown(self, names: Iterable[str], known: Collection[str], what: str) -> None:
+        for name in names:
+            if name not in known:
+                self._problem(f"{name} is not {what}{_nearest(name, known)}")
+
+    def _problem(self, sentence: str) -> None:
+        self.problems.append(sentence)
+
+
+def _contradictions(times: Times) -> list[str]:
+    """What no single time shows. The comparisons are false for nan: a bad number was told already."""
+    usable = times.lease - times.lease_margin
+    provider_call = times.connect_timeout + times.read_timeout
+    rules = (
+        (usable <= times.calendar_timeout, "lease must be longer than lease_margin + calendar_timeout"),
+        (usable <= provider_call, "lease must be longer than lease_margin + connect_timeout + read_timeout"),
+        (times.horizon < provider_call, "horizon must not be shorter than connect_timeout + read_timeout"),
+        (times.most_backoff < times.first_backoff, "most_backoff must not be shorter than first_backoff"),
+    )
+    return [f"SYNC_TIMES contradict each other: {rule}." for broken, rule in rules if broken]
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    """The end of a sentence about an unknown name."""
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else "."
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable()
+
+
+def _is_texts(raw: object) -> bool:
+    return isinstance(raw, list) and all(isinstance(each, str) for each in raw)
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""What keeps calendars looked at: converge brings channels to the wired state, sweep wakes what is due.
+
+One calendar's trouble never stops the others: it is counted in the run's verdict and tried again by the next.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sync import channel, logs
+from sync.channel import Channel, ChannelState, Key
+from sync.errors import SyncError, Transient
+from sync.policy import Policy
+from sync.ports import CalendarRecord, Outside, WiredCalendar
+from sync.wake import wake
+
+_SWEPT = 500  # calendars woken by one sweep
+_TOKEN_SLACK_S = (
+    86400.0  # a channel's token outlives the channel we ask for: its last notification may be late
+)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What one run of converge has come to."""
+
+    calendars: int = 0
+    opened: int = 0
+    stopped: int = 0
+    failed: int = 0
+
+
+def converge(outside: Outside, policy: Policy, key: Key) -> Verdict:
+    """Wired calendars are watched, all others are not. `key` signs the tokens of new channels."""
+    wiring = outside.store.wired()
+    salt = outside.store.salt()
+    wired = {channel.calendar_key(salt, each.calendar.id): each for each in wiring.calendars}
+    verdict = Verdict(calendars=len(wired))
+    for calendar_key, each in wired.items():
+        outside.store.tend(calendar_key, _as_wired(calendar_key, each))
+    for record in outside.store.calendars():
+        if record.active and record.key not in wired:
+            outside.store.tend(record.key, _without_wire(record))
+        watched = record.key in wired and not wired[record.key].paused
+        run = _Converge(outside, policy, key, record, wiring.webhook_url if watched else "")
+        run.converge(verdict)
+    logs.write(
+        logs.Record.CONVERGE,
+        "WARNING" if verdict.failed else "INFO",
+        calendars=verdict.calendars,
+        opened=verdict.opened,
+        stopped=verdict.stopped,
+        failed=verdict.failed,
+    )
+    return verdict
+
+
+def sweep(outside: Outside, policy: Policy) -> int:
+    """Wake the calendars that are due: those nobody has looked at lately, and those whose wake was lost."""
+    due = outside.store.due_calendars(_SWEPT)
+    for calendar_key in due:
+        wake(outside.queue, outside.clock, policy.buckets, calendar_key)
+    logs.write(logs.Record.SWEEP, woken=len(due))
+    return len(due)
+
+
+def _as_wired(
+    calendar_key: str, wired: WiredCalendar
+) -> Callable[[CalendarRecord | None, float], CalendarRecord]:
+    def body(record: CalendarRecord | None, now: float) -> CalendarRecord:
+        known = record or CalendarRecord(calendar_key, wired.calendar, due_at=now)
+        return replace(known, calendar=wired.calendar, label=wired.slug, active=not wired.paused)
+
+    return body
+
+
+def _without_wire(gone: CalendarRecord) -> Callable[[CalendarRecord | None, float], CalendarRecord]:
+    def body(record: CalendarRecord | None, _now: float) -> CalendarRecord:
+        return replace(record or gone, active=False)
+
+    return body
+
+
+class _Converge:
+    """One calendar's channels."""
+
+    def __init__(
+        self, outside: Outside, policy: Policy, key: Key, record: CalendarRecord, address: str
+    ) -> None:
+        self._outside = outside
+        self._policy = policy
+        self._key = key
+        self._record = record
+        self._address = address  # empty: not to be watched
+
+    def converge(self, verdict: Verdict) -> None:
+        now = self._outside.clock.now()
+        due = channel.due(self._record.channels, now, self._address, self._record.calendar.subject)
+        try:
+            if due.open_one:
+                self._open(now)
+                verdict.opened += 1
+            for superfluous in due.stop:
+                self._stop(superfluous, now)
+                verdict.stopped += 1
+        except SyncError as error:
+            verdict.failed += 1
+            logs.write(logs.Record.CHANNEL_FAILED, "WARNING", calendar=self._record.key, why=str(error))
+
+    def _open(self, now: float) -> None:
+        """Written down before the call: a channel whose answer is lost is then still known by its id.
+
+        Its first notification may arrive before the answer; its token needs no record to be verified.
+        """
+        opening = Channel(
+            id=uuid.uuid4().hex,
+            state=ChannelState.OPENING,
+            address=self._address,
+            key_id=self._key.id,
+            subject=self._record.calendar.subject,
+            opened_at=now,
+        )
+        self._replace(opening.id, opening)
+        life_s = self._policy.channel_life_s
+        token = channel.mint(self._key, opening.id, self._record.key, int(now + life_s + _TOKEN_SLACK_S))
+        calendar = self._outside.calendar
+        watch = calendar.watch(self._record.calendar, opening.id, token, self._address, life_s)
+        opened = replace(
+            opening, state=ChannelState.OPEN, resource_id=watch.resource_id, expires_at=watch.expires_at
+        )
+        self._replace(opening.id, opened)
+        wake(self._outside.queue, self._outside.clock, self._policy.buckets, self._record.key)
+
+    def _stop(self, superfluous: Channel, now: float) -> None:
+        """Close what is not needed; what cannot be, for want of Google's resource id, is forgotten once lapsed."""
+        if superfluous.resource_id:
+            self._outside.calendar.stop(superfluous)
+        elif now < superfluous.opened_at + self._policy.channel_life_s:
+            return
+        self._replace(superfluous.id, None)
+
+    def _replace(self, channel_id: str, new: Channel | None) -> None:
+        def body(record: CalendarRecord | None, _now: float) -> CalendarRecord:
+            if record is None:
+                raise Transient(f"calendar {self._record.key} is not in the store any more")
+            others = tuple(each for each in record.channels if each.id != channel_id)
+            return replace(record, channels=others + ((new,) if new else ()))
+
+        self._outside.store.tend(self._record.key, body)

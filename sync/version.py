@@ -1,0 +1,3 @@
+"""The version of this software: said by `python -m sync version` and in every status answer."""
+
+VERSION = "0.1.0"

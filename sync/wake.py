@@ -1,0 +1,68 @@
+"""A wake is a durable request to look at one calendar; a burst of them is one. Pure names and times.
+
+A wake is named by its calendar and a time bucket, and is due at the END of the bucket plus a margin larger than
+clock skew: no wake fires before the last notification it stands for. One that fired at once would deduplicate
+later notifications away. Names are never used twice.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+from sync.ports import Clock, Queue, Task
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """How wakes coalesce: bucket length and margin, in seconds."""
+
+    bucket_s: float = 5.0
+    margin_s: float = 2.0
+
+    @property
+    def settle_s(self) -> float:
+        """By then a wake asked for now has been due."""
+        return 2 * self.bucket_s + self.margin_s
+
+    def task(self, calendar_key: str, at: float) -> Task:
+        """The wake for the bucket that `at` (seconds since the epoch) falls into."""
+        number = math.floor(at / self.bucket_s)
+        due_at = (number + 1) * self.bucket_s + self.margin_s
+        return Task(_name(calendar_key, self.bucket_s, number), "sync", calendar_key, due_at)
+
+
+def wake(queue: Queue, clock: Clock, buckets: Buckets, calendar_key: str, at: float | None = None) -> None:
+    """Ask for a look at this calendar, now or at `at`. Returns only when that request is durable.
+
+    "It exists already" stands for us only if it was said before that wake was due: afterwards it may have run
+    before our change. Raises Transient when the queue does not answer.
+    """
+    for _ in range(_ATTEMPTS):
+        task = buckets.task(calendar_key, max(clock.now(), at or 0.0))
+        if queue.create(task) or clock.now() < task.due_at:
+            return
+    queue.create(_straggler(task, clock.now()))
+
+
+def after_lease(calendar_key: str, fence: int, generation: int, lease_ends_at: float) -> Task:
+    """The wake that looks again just after the lease with this fence has ended, unless it was served before."""
+    return Task(
+        name=_name(calendar_key, "fence", fence),
+        kind="sync",
+        subject=calendar_key,
+        due_at=lease_ends_at + 0.5,
+        generation=generation,
+    )
+
+
+def _straggler(task: Task, now: float) -> Task:
+    """A queue so slow that every bucket was over before it answered: a name of its own, due at once."""
+    return Task(_name(task.subject, "late", now), task.kind, task.subject, now)
+
+
+def _name(calendar_key: str, *parts: object) -> str:
+    """A hash first: sequential names slow Cloud Tasks down (CreateTaskRequest)."""
+    text = "\0".join((calendar_key, *map(str, parts)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

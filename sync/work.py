@@ -1,0 +1,48 @@
+"""The worker's tasks and jobs: each is one use case, told apart here."""
+
+import json
+import os
+import uuid
+
+from sync import tend
+from sync.errors import Rejected
+from sync.keyfile import KeyFile
+from sync.one_pass import one_pass
+from sync.policy import Policy
+from sync.ports import Outside
+
+
+class Work:
+    """Everything the private door can be asked for. Safe for many threads."""
+
+    def __init__(self, outside: Outside, policy: Policy, keys: KeyFile) -> None:
+        self._outside = outside
+        self._policy = policy
+        self._keys = keys
+
+    def task(self, body: bytes) -> None:
+        """One task of the queue: {"kind": "sync", "subject": calendar key, "generation": n}.
+
+        Raises Rejected for a body that says nothing we know, Transient when the queue should try again.
+        """
+        try:
+            task = json.loads(body)
+            kind, subject, generation = task["kind"], str(task["subject"]), int(task.get("generation", 0))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise Rejected("a task must be a JSON object with kind and subject") from error
+        if kind != "sync":
+            raise Rejected("a task's kind is one of: sync")
+        one_pass(self._outside, self._policy, subject, _owner(), generation)
+
+    def converge(self) -> None:
+        """Bring channels to the wired state."""
+        tend.converge(self._outside, self._policy, self._keys.signing_key())
+
+    def sweep(self) -> None:
+        """Wake what is due."""
+        tend.sweep(self._outside, self._policy)
+
+
+def _owner() -> str:
+    """A new name for each claim: a worker must never take its own former lease for its present one."""
+    return f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
