@@ -114,8 +114,9 @@ def released(conference: Conference, ref: str, now: float) -> Conference:
     refs = {key: value for key, value in conference.refs.items() if key != ref}
     if refs:
         return _wanting(replace(conference, refs=refs), now)
-    settled = Applied(conference.want.version, conference.want.fingerprint)
-    return replace(conference, refs=refs, applied=settled, verify_at=None)
+    told = conference.applied.fingerprint if _is_certain(conference) else ""
+    at_rest = Applied(conference.want.version, told)  # should the event come back, it may have to be told
+    return replace(conference, refs=refs, applied=at_rest, intent=None, verify_at=None)
 
 
 def _wanting(conference: Conference, now: float) -> Conference:
@@ -124,11 +125,11 @@ def _wanting(conference: Conference, now: float) -> Conference:
     lead = meeting.leader({key: ref.reach for key, ref in refs.items()}) if refs else ""
     prints = {key: ref.fingerprint for key, ref in refs.items()}
     fingerprint = meeting.joint_fingerprint(prints, lead) if refs else ""
-    if fingerprint == conference.want.fingerprint:
+    told = fingerprint == conference.applied.fingerprint
+    if fingerprint == conference.want.fingerprint and (told or conference.pending):
         return replace(conference, want=replace(conference.want, leader=lead))
     want = Want(conference.want.version + 1, fingerprint, lead)
-    known = conference.intent is None and conference.verify_at is None
-    back = known and fingerprint == conference.applied.fingerprint
+    back = bool(refs) and told and _is_certain(conference)
     return replace(
         conference,
         want=want,
@@ -136,8 +137,13 @@ def _wanting(conference: Conference, now: float) -> Conference:
         attempts=0,
         not_before=now,
         dropped_at=None if refs else now,
-        state=State.GONE if back and not refs else State.OK,
+        state=State.OK,
     )
+
+
+def _is_certain(conference: Conference) -> bool:
+    """Whether the provider surely has what was applied: no call is under way or may yet land."""
+    return conference.intent is None and conference.verify_at is None
 
 
 def intended(conference: Conference, now: float, until: float, horizon_s: float) -> Conference:
@@ -180,13 +186,20 @@ def unknown(conference: Conference, now: float, retry_at: float, horizon_s: floa
 
 def postponed(conference: Conference, now: float, retry_at: float, code: Code) -> Conference:
     """The call certainly had no effect, or the time for it has not come."""
-    return decided(replace(conference, intent=None, not_before=retry_at), now, code)
+    return decided(replace(conference, intent=_overdue(conference, now), not_before=retry_at), now, code)
 
 
 def set_aside(conference: Conference, now: float, state: State, retry_at: float, code: Code) -> Conference:
     """Nothing that we could repeat would help."""
-    aside = replace(conference, intent=None, state=state, not_before=retry_at, attempts=0)
+    intent = _overdue(conference, now)
+    aside = replace(conference, intent=intent, state=state, not_before=retry_at, attempts=0)
     return decided(aside, now, code)
+
+
+def _overdue(conference: Conference, now: float) -> Intent | None:
+    """An intent whose time is over may be a predecessor's: it stays, for the next intent to make it a debt."""
+    intent = conference.intent
+    return intent if intent is not None and now >= intent.until else None
 
 
 def suspected(conference: Conference, now: float, until: float) -> Conference:

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
+from sync.errors import SyncError
+
 Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
 Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 
@@ -53,9 +55,12 @@ def write(record: Record, severity: Severity = "INFO", /, **fields: Value) -> No
 def write_bug(error: BaseException, /, **fields: Value) -> None:
     """Write one line that Error Reporting groups by its stack.
 
-    Without the error's message and without locals: both may hold what somebody wrote into a calendar.
+    Without locals, and without the message of an error that is not ours: both may hold what somebody wrote into
+    a calendar.
     """
     bug = {"@type": _REPORTED_ERROR, "error": _name(error), "stack_trace": _stack(error)}
+    if isinstance(error, SyncError):
+        bug["why"] = str(error)[:TEXT_LIMIT]
     _line(Record.BUG, "ERROR", {**_plain_fields(fields), **bug})
 
 

@@ -3,13 +3,19 @@
 Google sends a POST with an empty body; all it says is in the headers (push guide: "Receive notifications").
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from sync import channel
 from sync.channel import Claims, Keys, TokenProblem
 
 _CHANNEL_ID_MAX = 64  # push guide: "Maximum length: 64 characters"
+
+
+class Headers(Protocol):
+    """The headers of a request, by their names in any case."""
+
+    def get(self, name: str, default: str, /) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Rejection:
     key_id: str = ""  # for an unknown key: which, so that the next re-read of the keys can settle it
 
 
-def read(headers: Mapping[str, str], keys: Keys, now: float) -> Notification | Rejection:
+def read(headers: Headers, keys: Keys, now: float) -> Notification | Rejection:
     """Authenticate and route one push by its headers alone. `now`: seconds since the epoch."""
     channel_id = headers.get("X-Goog-Channel-ID", "")
     token = headers.get("X-Goog-Channel-Token", "")

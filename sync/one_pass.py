@@ -6,7 +6,7 @@ from typing import assert_never
 
 from sync import logs, wake
 from sync.apply import Applied, apply
-from sync.errors import AccessLost, LeaseLost, Transient
+from sync.errors import AccessLost, LeaseLost, SyncError, Transient
 from sync.policy import Policy
 from sync.ports import Busy, Claimed, Closing, Idle, Outside
 from sync.pull import Pulled, pull
@@ -41,7 +41,7 @@ def _under_lease(tenure: Tenure) -> None:
     except AccessLost as error:
         _close(tenure, Closing(tenure.now() + tenure.policy.sweep_s, None, frozen=str(error)))
         logs.write(logs.Record.ACCESS_LOST, "ERROR", calendar=key, why=str(error))
-    except Transient as error:
+    except SyncError as error:
         _give_back(tenure)
         logs.write(logs.Record.PASS, "WARNING", calendar=key, outcome="failed: tried again", why=str(error))
         raise

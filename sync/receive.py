@@ -3,13 +3,12 @@
 A refusal costs no I/O at all. It is counted in memory, and the count is told with the next genuine notification.
 """
 
-from collections.abc import Mapping
 from enum import Enum, auto
 
 from sync import notification
 from sync.channel import TokenProblem
 from sync.keyfile import KeyFile
-from sync.notification import Rejection
+from sync.notification import Headers, Rejection
 from sync.ports import Clock, Queue
 from sync.wake import Buckets, wake
 
@@ -33,7 +32,7 @@ class Receiver:
         self._buckets = buckets
         self._refused = 0
 
-    def receive(self, headers: Mapping[str, str]) -> Reception:
+    def receive(self, headers: Headers) -> Reception:
         """Authenticate, route and acknowledge only what is durable. Raises Transient: Google sends it again."""
         read = notification.read(headers, self._keys.keys, self._clock.now())
         if isinstance(read, Rejection):

@@ -60,6 +60,7 @@ def _receiver() -> Receiver:
 def _work() -> "Work":
     from sync.conferences import Registry
     from sync.google.calendar import GoogleCalendar
+    from sync.google.identity import OwnIdentity, nobody
     from sync.local.queue import LocalQueue
     from sync.local.sqlite import SqliteStore
     from sync.ports import Outside
@@ -78,7 +79,11 @@ def _work() -> "Work":
     conferences = Registry(
         chosen.providers, connect_s=times.connect_timeout, read_s=times.read_timeout
     )
-    calendar = GoogleCalendar(root_url=chosen.calendar_api, call_s=times.calendar_timeout)
+    # Another root than Google's is a stand-in on this machine: it gets no credentials of ours.
+    credentials = nobody if chosen.calendar_api else OwnIdentity()
+    calendar = GoogleCalendar(
+        credentials=credentials, root_url=chosen.calendar_api, call_s=times.calendar_timeout
+    )
     queue = LocalQueue(str(chosen.sqlite), clock)
     outside = Outside(calendar, store, conferences, queue, clock)
     return Work(outside, _policy(chosen, conferences), _keys(chosen))

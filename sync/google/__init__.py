@@ -1,0 +1,1 @@
+"""Adapters to Google's services. Vendor nouns and vendor errors stop here."""

@@ -1,0 +1,333 @@
+"""Google Calendar over google-api-python-client: every request is sent once, every error becomes one of ours.
+
+What ours say is the call, the status and Google's reason: never a calendar, an address, a token or a body.
+"""
+
+import http.client
+import json
+import logging
+import re
+import socket
+import threading
+from collections.abc import Callable, Mapping, Set
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any
+
+import httplib2
+from google.auth.credentials import Credentials
+from google.auth.exceptions import GoogleAuthError, TransportError
+from google_auth_httplib2 import AuthorizedHttp
+from googleapiclient.discovery import build
+from googleapiclient.errors import HttpError
+from urllib3.util import wait_for_read
+
+from sync import event
+from sync.channel import Channel
+from sync.cursor import Cursor, LastPage, PageToken, SyncToken, listing_hash
+from sync.errors import (
+    AccessLost,
+    Gone,
+    RateLimited,
+    Refused,
+    SyncError,
+    SyncTokenGone,
+    Timeout,
+    Transient,
+    Unsupported,
+)
+from sync.event import Event, Unreadable
+from sync.ports import CalendarId, Page, Watch
+
+# What event.parse reads, and no more: what is not asked for can neither be stored nor leak.
+EVENT_FIELDS = (
+    "id,status,etag,summary,start,end,endTimeUnspecified,recurrence,recurringEventId,originalStartTime,"
+    "visibility,organizer(email,self),conferenceData(conferenceId,conferenceSolution(key,name),createRequest,"
+    "entryPoints(entryPointType,uri),parameters/addOnParameters)"
+)
+# Without both tokens among the fields there would be neither a second page nor ever an incremental listing.
+LIST_FIELDS = f"accessRole,timeZone,nextPageToken,nextSyncToken,items({EVENT_FIELDS})"
+
+# The same with a sync token as without one (sync guide; Events: list, `syncToken`). orderBy withholds the sync
+# token; updatedMin, q and the property filters may not go with one; eventTypes mutes watches.
+_LISTING: Mapping[str, Any] = {
+    "singleEvents": False,
+    "showDeleted": True,
+    "maxResults": 2500,
+    "fields": LIST_FIELDS,
+}
+_PARSER = 1  # raise it when event.parse comes to read an event in another way: one full listing follows
+
+# It logs the URL of every request, which holds the calendar's address, and bodies that it cannot read.
+logging.getLogger("googleapiclient").setLevel(logging.CRITICAL)
+logging.getLogger("google_auth_httplib2").setLevel(logging.CRITICAL)
+
+_REASON = re.compile(r"[\w.]{1,64}", re.ASCII)
+_SECONDS = re.compile(r"\d{1,6}", re.ASCII)
+_HIDING_ROLES = ("none", "freeBusyReader")
+_CAUTIOUS = ("reader", "UTC")  # of a calendar not listed yet: what looks hidden may be
+
+
+class GoogleCalendar:
+    """Implements ports.Calendar. Threads may share it.
+
+    `credentials` gives those of a subject, and caches them; None stands for none at all, as with the simulator.
+    `call_s` bounds each wait for Google: to connect, and for the next bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        root_url: str = "",
+        call_s: float = 20.0,
+        credentials: Callable[[str], Credentials | None] = lambda _: None,
+    ) -> None:
+        self.call_s = call_s
+        self.listing = listing_hash(*sorted(_LISTING.items()), _PARSER)
+        self._credentials = credentials
+        self._local = threading.local()
+        self._seen: dict[CalendarId, tuple[str, str]] = {}  # access role and time zone, by the last listing
+        service = build(
+            "calendar",
+            "v3",
+            http=_Http(
+                call_s
+            ),  # never used: each call brings its own; but without one, build looks for credentials
+            client_options={"api_endpoint": f"{root_url.rstrip('/')}/calendar/v3/"} if root_url else None,
+            static_discovery=True,
+            cache_discovery=False,
+        )
+        # Kept, because making a resource object costs more than making all of its requests.
+        self._events = service.events()
+        self._channels = service.channels()
+
+    def list_page(self, calendar: CalendarId, cursor: Cursor, page_token: str) -> Page:
+        if isinstance(cursor, SyncToken):
+            start, call = {"syncToken": cursor.value}, _Call.LIST_SINCE
+        else:
+            start, call = {"timeMin": _rfc3339(cursor.since)}, _Call.LIST
+        if page_token:
+            start, call = {**start, "pageToken": page_token}, _FURTHER_PAGE[call]
+        request = self._events.list(calendarId=calendar.id, **_LISTING, **start)
+        return self._page(calendar, call, self._answer(call, calendar.subject, request))
+
+    def get(self, calendar: CalendarId, event_id: str) -> Event | Unreadable:
+        request = self._events.get(calendarId=calendar.id, eventId=event_id, fields=EVENT_FIELDS)
+        role, time_zone = self._seen.get(calendar, _CAUTIOUS)
+        try:
+            raw = self._answer(_Call.GET, calendar.subject, request)
+        except Refused as error:
+            return Unreadable(event_id, str(error))  # no evidence of anything, and no reason to stop a pass
+        item = event.parse(raw, time_zone=time_zone, access_role=role)
+        if item.id != event_id:
+            raise Transient(f"{_Call.GET}: an answer that is not the event asked for")
+        return item
+
+    def watch(self, calendar: CalendarId, channel_id: str, token: str, address: str, life_s: float) -> Watch:
+        body = {
+            "id": channel_id,
+            "type": "web_hook",
+            "address": address,
+            "token": token,
+            "params": {"ttl": str(int(life_s))},
+        }
+        request = self._events.watch(calendarId=calendar.id, body=body)
+        answer = self._answer(_Call.WATCH, calendar.subject, request)
+        try:
+            # Milliseconds, as a text. Google may grant less than was asked for: only this counts.
+            return Watch(str(answer["resourceId"]), int(answer["expiration"]) / 1000)
+        except (KeyError, ValueError, TypeError):
+            raise Transient(f"{_Call.WATCH}: an answer without resource or expiration") from None
+
+    def stop(self, channel: Channel) -> None:
+        request = self._channels.stop(body={"id": channel.id, "resourceId": channel.resource_id})
+        try:
+            self._answer(_Call.STOP, channel.subject, request)
+        except Gone:
+            return
+
+    def _page(self, calendar: CalendarId, call: "_Call", answer: object) -> Page:
+        page = answer if isinstance(answer, dict) else {}
+        role, time_zone, items = page.get("accessRole"), page.get("timeZone"), page.get("items", [])
+        if not (isinstance(role, str) and isinstance(items, list)):
+            raise Transient(f"{call}: an answer that is no page")
+        if role in _HIDING_ROLES:
+            raise AccessLost(f"{call}: the access role is {role}, which hides the events")
+        zone = time_zone if isinstance(time_zone, str) else "UTC"
+        self._seen[calendar] = role, zone
+        page_token = page.get("nextPageToken")
+        end = PageToken(page_token) if page_token else LastPage(page.get("nextSyncToken") or "")
+        return Page([event.parse(raw, time_zone=zone, access_role=role) for raw in items], end, role)
+
+    def _answer(self, call: "_Call", subject: str, request: Any) -> Any:
+        """Send one request, once."""
+        http = self._http()
+        credentials = self._credentials(subject)
+        authorized = AuthorizedHttp(credentials, http) if credentials else http
+        try:
+            return request.execute(http=authorized, num_retries=0)
+        except HttpError as error:
+            raise _refusal(call, error) from None
+        except _FAILURES as error:
+            http.close()  # what state its connection is in is anybody's guess
+            raise _failure(call, error) from None
+
+    def _http(self) -> "_Http":
+        """This thread's connection: httplib2 is not thread-safe. Subjects share it, as they differ by a header."""
+        found: _Http | None = getattr(self._local, "http", None)
+        if found is None:
+            found = self._local.http = _Http(self.call_s)
+        return found
+
+
+# --- One request, sent once ---
+#
+# httplib2 sends a request a second time, whatever its method, when the connection ends without an answer; there
+# is no switch for that. For a watch it means two channels, one of them unknown to us. The reason for it is a
+# kept connection that the server has closed meanwhile, and that can be seen before anything is sent.
+
+
+class _Once:
+    """Mixed into a connection of httplib2: replaces a dead connection before sending, and never sends again."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        sock: socket.socket | None = self.sock  # type: ignore[attr-defined]
+        if sock is not None and wait_for_read(sock, timeout=0):  # nothing is owed to us: so it is the end
+            self.close()  # type: ignore[attr-defined]
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        try:
+            return super().getresponse()  # type: ignore[misc,no-any-return]
+        except (http.client.BadStatusLine, http.client.ResponseNotReady):
+            raise ConnectionResetError from None  # the two that httplib2 would take as a reason to send again
+
+
+class _HTTPConnection(_Once, httplib2.HTTPConnectionWithTimeout):
+    pass
+
+
+class _HTTPSConnection(_Once, httplib2.HTTPSConnectionWithTimeout):
+    pass
+
+
+class _Http(httplib2.Http):
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(timeout=timeout_s)
+        self.follow_redirects = False  # the Calendar API has none
+
+    def request(self, uri: str, *args: Any, **kwargs: Any) -> Any:
+        plain = uri.startswith("http:")
+        kwargs["connection_type"] = _HTTPConnection if plain else _HTTPSConnection
+        return super().request(uri, *args, **kwargs)
+
+    def __del__(self) -> None:
+        self.close()  # when its thread ends
+
+
+# --- Errors ---
+
+
+class _Call(StrEnum):
+    LIST = "events.list"
+    LIST_SINCE = "events.list with a sync token"
+    LIST_FURTHER = "events.list, further page"
+    LIST_SINCE_FURTHER = "events.list with a sync token, further page"
+    GET = "events.get"
+    WATCH = "events.watch"
+    STOP = "channels.stop"
+
+
+_FURTHER_PAGE = {_Call.LIST: _Call.LIST_FURTHER, _Call.LIST_SINCE: _Call.LIST_SINCE_FURTHER}
+
+
+_LISTS_SINCE = frozenset({_Call.LIST_SINCE, _Call.LIST_SINCE_FURTHER})
+_FURTHER_PAGES = frozenset(_FURTHER_PAGE.values())
+_EVERY_CALL = frozenset(_Call)
+_ANY = None  # any reason, or none told: bodies may be HTML, or empty
+_RATE = frozenset(
+    {
+        "rateLimitExceeded",
+        "userRateLimitExceeded",
+        "quotaExceeded",
+        "dailyLimitExceeded",  # over at midnight; nobody's access is lost
+        "RATE_LIMIT_EXCEEDED",  # in details[], where reasons are spelt like this
+    }
+)
+
+# What a refusal means ("Handle API errors"; push and sync guides). The first row that fits counts.
+_REFUSALS: tuple[tuple[Set[_Call], Set[int], Set[str] | None, type[SyncError]], ...] = (
+    (_EVERY_CALL, {429}, _ANY, RateLimited),
+    (_EVERY_CALL, {403}, _RATE, RateLimited),
+    (_LISTS_SINCE, {410}, _ANY, SyncTokenGone),
+    (_FURTHER_PAGES, {400, 410}, _ANY, Transient),  # the page token: begin again at the first page
+    ({_Call.LIST_SINCE}, {400}, {"invalid", "badRequest"}, SyncTokenGone),  # malformed, or another calendar's
+    # Only Google's own word is evidence that an event is gone: a proxy knows 404 as well.
+    ({_Call.GET}, {404, 410}, {"notFound", "deleted"}, Gone),
+    ({_Call.WATCH}, {400, 403}, {"pushNotSupportedForRequestedResource"}, Unsupported),
+    ({_Call.STOP}, {400, 404, 410}, _ANY, Gone),  # what it cannot find by these ids it never will
+    (_EVERY_CALL, {401, 403, 404, 410}, _ANY, AccessLost),  # a 401 after the client's own refresh
+    (_EVERY_CALL, {400}, _ANY, Refused),
+)
+
+# What a call fails with when there is no answer, or none that the client can read. The last two are its trips over
+# bodies that are JSON but nothing it has foreseen.
+_FAILURES = (
+    OSError,
+    httplib2.HttpLib2Error,
+    http.client.HTTPException,
+    GoogleAuthError,
+    ValueError,
+    TypeError,
+    LookupError,
+)
+
+
+def _refusal(call: _Call, error: HttpError) -> SyncError:
+    status, reasons = int(error.status_code), _reasons(error.content)
+    message = f"{call}: {status} {reasons[0] if reasons else 'without a reason'}"
+    for calls, statuses, meant, kind in _REFUSALS:
+        if call in calls and status in statuses and (meant is _ANY or not meant.isdisjoint(reasons)):
+            return RateLimited(message, _retry_after_s(error.resp)) if kind is RateLimited else kind(message)
+    return Transient(message)
+
+
+def _failure(call: _Call, error: Exception) -> SyncError:
+    match error:
+        case TimeoutError():
+            return Timeout(f"{call}: no answer in time")
+        case GoogleAuthError() if not (error.retryable or isinstance(error, TransportError)):
+            return AccessLost(f"{call}: Google refuses our credentials for this subject: grant them again")
+        case GoogleAuthError():
+            return Transient(f"{call}: no access token for now")
+        case OSError() | http.client.HTTPException() | httplib2.HttpLib2Error():
+            return Transient(f"{call}: the connection failed ({type(error).__name__})")
+    return Transient(f"{call}: an answer that cannot be read")
+
+
+def _reasons(body: bytes) -> list[str]:
+    """Every reason that an error body gives, in errors[] and in details[]; none of it is to be trusted."""
+    try:
+        error = json.loads(body)["error"]
+        entries = [*error.get("errors", ()), *error.get("details", ())]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return []
+    reasons = [entry.get("reason") for entry in entries if isinstance(entry, dict)]
+    return [reason for reason in reasons if isinstance(reason, str) and _REASON.fullmatch(reason)]
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Retry-After is a number of seconds, or a date by the clock of the answer's own Date header (RFC 9110)."""
+    told = headers.get("retry-after", "")
+    if _SECONDS.fullmatch(told):
+        return float(told)
+    try:
+        wait = parsedate_to_datetime(told) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, wait.total_seconds())
+
+
+def _rfc3339(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

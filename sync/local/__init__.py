@@ -1,0 +1,1 @@
+"""Adapters for one machine: a store and a queue in one SQLite file, for the demo, laptops and most tests."""

@@ -1,0 +1,583 @@
+"""What every store promises. An adapter inherits StoreContract and says, by fixtures, how to reach its store.
+
+`store` is empty, with the leases and the grace below. `clock` is the worker's; `pass_time` lets seconds pass for
+it and for the store. `bill` says how many documents were read and written since it was last asked.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from sync.channel import Channel, ChannelState
+from sync.conference import Applied, Conference, Ref, State, Want
+from sync.cursor import Bookmark
+from sync.errors import LeaseLost
+from sync.lease import Hold
+from sync.ledger import Ledger, Link
+from sync.meeting import Reach
+from sync.ports import Busy, CalendarId, CalendarRecord, Claimed, Clock, Closing, Idle, Progress, Store, Tally
+from sync.recognise import ConferenceKey
+
+LEASE_S = 90.0
+MARGIN_S = 20.0
+GRACE_S = 3600.0
+
+CAL = "aaaaaaaaaaaaaaaaaaaaaaaaaa"
+OTHER_CAL = "bbbbbbbbbbbbbbbbbbbbbbbbbb"
+CHANNEL = Channel("id", ChannelState.OPEN, "https://example.org", "k1", "", 1.0)
+
+PassTime = Callable[[float], None]
+Bill = Callable[[], tuple[int, int]]
+
+
+def know(store: Store, *keys: str) -> None:
+    for key in keys:
+        wish = CalendarRecord(key, CalendarId(f"{key}@example.org"))
+        store.tend(key, constantly(wish))
+
+
+def constantly(wish: CalendarRecord) -> Callable[[CalendarRecord | None, float], CalendarRecord]:
+    return lambda *_: wish
+
+
+def claimed(store: Store, key: str = CAL, owner: str = "worker") -> Claimed:
+    answer = store.claim(key, owner)
+    assert isinstance(answer, Claimed)
+    return answer
+
+
+def record_of(store: Store, key: str = CAL) -> CalendarRecord:
+    record = store.calendar(key)
+    assert record is not None
+    return record
+
+
+def put(store: Store, hold: Hold, *items: Link | Conference, progress: Progress | None = None) -> None:
+    def body(ledger: Ledger, _: float) -> None:
+        for item in items:
+            if isinstance(item, Link):
+                ledger.put_link(item)
+            else:
+                ledger.put_conference(item)
+
+    store.change(hold, body, progress)
+
+
+def conference(name: str, *, home: str = CAL, pending_until: float | None = None) -> Conference:
+    """A conference in use; due at `pending_until`, or else settled."""
+    return Conference(
+        ConferenceKey("demo", name),
+        home,
+        refs={f"{home}.{name}": Ref("1:a", Reach(0.0, 1.0, 1.0, repeats=False))},
+        want=Want(1, "1:a", f"{home}.{name}"),
+        applied=Applied(1, "1:a") if pending_until is None else Applied(),
+        not_before=pending_until or 0.0,
+    )
+
+
+def link(event_id: str, *, live: bool = True, doubted_at: float | None = None) -> Link:
+    return Link(CAL, event_id, ConferenceKey("demo", event_id), live, "1:a", doubted_at=doubted_at)
+
+
+class StoreContract:
+    # --- The lease ---
+
+    def test_a_calendar_that_is_not_known_is_idle(self, store: Store) -> None:
+        assert store.claim(CAL, "worker") == Idle()
+        assert store.calendar(CAL) is None
+
+    def test_a_calendar_that_is_not_active_is_idle(self, store: Store) -> None:
+        store.tend(CAL, constantly(CalendarRecord(CAL, CalendarId("room@example.org"), active=False)))
+        assert store.claim(CAL, "worker") == Idle()
+
+    def test_a_frozen_calendar_is_looked_at_again(self, store: Store) -> None:
+        know(store, CAL)
+        store.close(claimed(store).hold, 0, Closing(due_at=0.0, work_at=None, frozen="access lost"))
+        assert claimed(store).record.frozen == "access lost"
+
+    def test_a_claim_tells_the_record_as_it_now_stands(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        assert claim.record == record_of(store)
+        assert claim.hold.is_of(claim.record.lease)
+        assert claim.record.lease.renewed_at == claim.now
+
+    def test_every_grant_has_a_greater_fence(self, store: Store, pass_time: PassTime) -> None:
+        know(store, CAL)
+        first = claimed(store)
+        pass_time(LEASE_S)
+        second = claimed(store)
+        store.close(second.hold, 0, Closing(due_at=0.0, work_at=None))
+        third = claimed(store)
+        assert first.hold.fence < second.hold.fence < third.hold.fence
+
+    def test_a_lease_ends_by_the_stores_time(self, store: Store, pass_time: PassTime) -> None:
+        know(store, CAL)
+        first = claimed(store)
+        pass_time(LEASE_S - 1)
+        busy = store.claim(CAL, "another")
+        assert isinstance(busy, Busy)
+        assert (busy.fence, busy.ends_at) == (first.hold.fence, first.now + LEASE_S)
+        pass_time(1)
+        assert isinstance(store.claim(CAL, "another"), Claimed)
+
+    def test_a_holders_share_ends_a_margin_before_its_lease(
+        self, store: Store, clock: Clock, pass_time: PassTime
+    ) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        assert hold.deadline == pytest.approx(clock.monotonic() + LEASE_S - MARGIN_S)
+        for renewed in (store.renew, lambda hold: store.change(hold, lambda *_: None)[1]):
+            pass_time(30)
+            hold = renewed(hold)
+            assert hold.deadline == pytest.approx(clock.monotonic() + LEASE_S - MARGIN_S)
+
+    @pytest.mark.parametrize("way", ["renew", "change"])
+    def test_a_renewed_lease_lasts_longer(self, store: Store, pass_time: PassTime, way: str) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        pass_time(LEASE_S - 1)
+        store.renew(hold) if way == "renew" else put(store, hold)
+        pass_time(LEASE_S - 1)
+        assert isinstance(store.claim(CAL, "another"), Busy)
+
+    def test_the_sweep_finds_a_calendar_whose_holder_died_and_none_whose_holder_lives(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        for stay in (store.renew, lambda hold: store.change(hold, lambda *_: None)[1]):
+            pass_time(LEASE_S - 1)
+            hold = stay(hold)
+        pass_time(LEASE_S - 1)
+        assert store.due_calendars(9) == []
+        pass_time(LEASE_S)
+        assert store.due_calendars(9) == [CAL]
+
+    def test_a_wake_that_finds_the_lease_taken_has_the_sweep_look_when_that_lease_ends(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        know(store, CAL)
+        claimed(store)
+        store.claim(CAL, "another")
+        pass_time(LEASE_S - 1)
+        assert store.due_calendars(9) == []
+        pass_time(1)
+        assert store.due_calendars(9) == [CAL]
+
+    def test_a_wake_that_finds_the_lease_taken_is_seen_by_the_closing_write(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        for generation in (1, 2):
+            busy = store.claim(CAL, "another")
+            assert isinstance(busy, Busy)
+            assert busy.generation == generation
+        before = record_of(store)
+        assert not store.close(claim.hold, claim.record.generation, Closing(due_at=0.0, work_at=None))
+        assert record_of(store) == before
+        assert store.close(claim.hold, 2, Closing(due_at=0.0, work_at=None))
+        assert record_of(store).served == 2
+
+    def test_a_wake_whose_generation_was_served_is_idle(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        busy = store.claim(CAL, "another")
+        assert isinstance(busy, Busy)
+        assert isinstance(store.claim(CAL, "another", busy.generation), Busy)
+        store.close(claim.hold, busy.generation + 1, Closing(due_at=0.0, work_at=None))
+        before = record_of(store)
+        assert store.claim(CAL, "another", busy.generation) == Idle()
+        assert record_of(store) == before
+        assert isinstance(store.claim(CAL, "another", busy.generation + 2), Claimed)
+
+    def test_a_wake_without_a_generation_is_never_served_already(self, store: Store) -> None:
+        know(store, CAL)
+        store.close(claimed(store).hold, 5, Closing(due_at=0.0, work_at=None))
+        assert isinstance(store.claim(CAL, "another"), Claimed)
+
+    # --- The fence ---
+
+    @pytest.mark.parametrize("given_back", [False, True])
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda store, hold: store.renew(hold),
+            lambda store, hold: put(
+                store, hold, link("e"), conference("e"), progress=Progress(listed_at=1.0)
+            ),
+            lambda store, hold: store.close(hold, 9, Closing(due_at=1.0, work_at=None)),
+        ],
+        ids=["renew", "change", "close"],
+    )
+    def test_who_was_overtaken_writes_nothing(
+        self, store: Store, pass_time: PassTime, write: Callable[[Store, Hold], object], given_back: bool
+    ) -> None:
+        know(store, CAL)
+        old = claimed(store).hold
+        if given_back:
+            store.close(old, 0, Closing(due_at=0.0, work_at=None))
+        else:
+            pass_time(LEASE_S)
+            claimed(store, owner="worker")  # a worker that comes back under the same name is another one
+        before = record_of(store)
+        with pytest.raises(LeaseLost, match=CAL):
+            write(store, old)
+        assert record_of(store) == before
+        assert list(store.live_links(CAL)) == []
+        assert store.conferences([ConferenceKey("demo", "e")]) == []
+
+    def test_a_lease_that_ran_out_but_was_never_granted_again_still_counts(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        pass_time(LEASE_S + 1)
+        put(store, hold, link("e"))
+        assert store.close(hold, 0, Closing(due_at=0.0, work_at=None))
+
+    # --- Changes ---
+
+    def test_a_change_writes_links_conferences_and_progress_at_once(self, store: Store) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        progress = Progress(Bookmark("token", "hash"), listed_at=5.0, access_role="owner", deleted_at=None)
+        put(store, hold, link("e"), conference("e"), progress=progress)
+        record = record_of(store)
+        assert (record.bookmark, record.listed_at, record.access_role) == (
+            Bookmark("token", "hash"),
+            5.0,
+            "owner",
+        )
+        assert list(store.live_links(CAL)) == [link("e")]
+        assert store.conferences([ConferenceKey("demo", "e")]) == [conference("e")]
+
+    def test_a_change_that_fails_leaves_no_trace(self, store: Store) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        before = record_of(store)
+
+        def fails(ledger: Ledger, _: float) -> None:
+            ledger.put_link(link("e"))
+            ledger.put_conference(conference("e"))
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            store.change(hold, fails, Progress(Bookmark("token", "hash")))
+        assert record_of(store) == before
+        assert list(store.live_links(CAL)) == []
+        assert store.conferences([ConferenceKey("demo", "e")]) == []
+        put(store, hold, link("e"))  # and the store goes on as before
+
+    def test_a_change_sees_what_earlier_ones_wrote_and_returns_what_its_body_returns(
+        self, store: Store
+    ) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        put(store, hold, link("e"), conference("e"))
+        seen, hold = store.change(
+            hold, lambda ledger, _: (ledger.link("e"), ledger.conference(ConferenceKey("demo", "e")))
+        )
+        assert seen == (link("e"), conference("e"))
+        put(store, hold, replace(link("e"), live=False))
+        seen_later, _ = store.change(hold, lambda ledger, _: (ledger.link("e"), ledger.link("unknown")))
+        assert seen_later == (link("e", live=False), None)
+
+    def test_a_change_runs_at_the_stores_time(self, store: Store, pass_time: PassTime) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        pass_time(10)
+        now, _ = store.change(claim.hold, lambda _, now: now)
+        assert now == pytest.approx(claim.now + 10)
+
+    def test_a_change_sees_the_links_of_its_own_calendar_only(self, store: Store) -> None:
+        know(store, CAL, OTHER_CAL)
+        put(store, claimed(store).hold, link("e"))
+        hold = claimed(store, OTHER_CAL).hold
+        assert store.change(hold, lambda ledger, _: ledger.link("e"))[0] is None
+
+    def test_work_is_brought_forward_to_the_soonest_conference_and_never_pushed_back(
+        self, store: Store
+    ) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        put(store, claim.hold, conference("late", pending_until=claim.now + 500))
+        assert record_of(store).work_at == claim.now + 500
+        put(store, claim.hold, conference("settled"), progress=Progress(work_at=claim.now + 300))
+        assert record_of(store).work_at == claim.now + 300
+        put(
+            store,
+            claim.hold,
+            conference("soon", pending_until=claim.now + 100),
+            conference("later", pending_until=claim.now + 400),
+            progress=Progress(work_at=claim.now + 200),
+        )
+        assert record_of(store).work_at == claim.now + 100
+        put(store, claim.hold, conference("late", pending_until=claim.now + 900))
+        assert record_of(store).work_at == claim.now + 100
+
+    def test_an_unwanted_conference_is_work_when_its_grace_is_over(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        dropped = replace(conference("e"), refs={}, want=Want(2, ""), dropped_at=claim.now)
+        put(store, claim.hold, dropped)
+        assert record_of(store).work_at == claim.now + GRACE_S
+
+    def test_deletions_of_the_last_day_are_remembered(self, store: Store, pass_time: PassTime) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        put(store, claim.hold, progress=Progress(deleted_at=claim.now))
+        pass_time(50_000)
+        put(store, claim.hold, progress=Progress(deleted_at=claim.now + 50_000))
+        assert record_of(store).deletions == (claim.now, claim.now + 50_000)
+        pass_time(50_000)
+        put(store, claim.hold)
+        assert record_of(store).deletions == (claim.now + 50_000,)
+
+    def test_two_workers_that_change_one_conference_both_count(self, store: Store) -> None:
+        know(store, CAL, OTHER_CAL)
+        holds = [claimed(store, key).hold for key in (CAL, OTHER_CAL)]
+        put(store, holds[0], conference("shared"))
+        together = threading.Barrier(2)
+
+        def count(ledger: Ledger, _: float) -> None:
+            shared = ledger.conference(ConferenceKey("demo", "shared"))
+            assert shared is not None
+            ledger.put_conference(replace(shared, attempts=shared.attempts + 1))
+
+        def count_often(hold: Hold) -> None:
+            together.wait()
+            for _ in range(20):
+                store.change(hold, count)
+
+        with ThreadPoolExecutor(2) as workers:
+            list(workers.map(count_often, holds))
+        assert store.conferences([ConferenceKey("demo", "shared")])[0].attempts == 40
+
+    def test_whatever_an_event_id_holds_its_link_is_found_again(self, store: Store) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        odd = [link("a/b"), link("x" * 3000), link("\ud800")]
+        put(store, hold, *odd)
+        seen, _ = store.change(hold, lambda ledger, _: [ledger.link(each.event_id) for each in odd])
+        assert seen == odd
+
+    # --- The last word ---
+
+    def test_a_closing_write_says_when_to_look_again_and_gives_the_lease_back(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        closing = Closing(
+            due_at=claim.now + 700,
+            work_at=claim.now + 600,
+            progress=Progress(Bookmark("token", "hash"), access_role="reader"),
+            failures=2,
+            frozen="access lost",
+        )
+        assert store.close(claim.hold, 0, closing)
+        record = record_of(store)
+        assert not record.lease.owner
+        assert (record.due_at, record.work_at) == (claim.now + 700, claim.now + 600)
+        assert (record.failures, record.frozen) == (2, "access lost")
+        assert (record.bookmark, record.access_role) == (Bookmark("token", "hash"), "reader")
+
+    def test_an_unfinished_pass_gives_the_lease_back_and_serves_nothing(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        busy = store.claim(CAL, "another")
+        assert isinstance(busy, Busy)
+        put(store, claim.hold, conference("e", pending_until=claim.now + 100))
+        assert store.close(claim.hold, 0, Closing(claim.now + 700, None, finished=False, failures=1))
+        assert (record_of(store).served, record_of(store).failures) == (0, 1)
+        assert record_of(store).work_at == claim.now + 100, "what its changes made due is not forgotten"
+        assert isinstance(store.claim(CAL, "another", busy.generation), Claimed)
+
+    # --- What is known ---
+
+    def test_due_conferences_come_longest_due_first_and_only_to_their_home(self, store: Store) -> None:
+        know(store, CAL, OTHER_CAL)
+        claim = claimed(store)
+        later, settled, soon = (
+            conference("a", pending_until=claim.now + 200),
+            conference("b"),
+            conference("c", pending_until=claim.now + 100),
+        )
+        put(store, claim.hold, later, settled, soon)
+        foreign = conference("d", home=OTHER_CAL, pending_until=claim.now + 1)
+        put(store, claimed(store, OTHER_CAL).hold, foreign)
+        assert store.due_conferences(CAL, claim.now + 99, 9) == []
+        assert store.due_conferences(CAL, claim.now + 100, 9) == [soon]
+        assert store.due_conferences(CAL, claim.now + 200, 9) == [soon, later]
+        assert store.due_conferences(CAL, claim.now + 200, 1) == [soon]
+        put(store, claim.hold, replace(soon, applied=Applied(1, "1:a")))
+        assert store.due_conferences(CAL, claim.now + 200, 9) == [later]
+
+    def test_the_next_due_conference_is_the_soonest_of_ones_own(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        assert store.next_due(CAL) is None
+        put(store, claim.hold, conference("a"), conference("b", home=OTHER_CAL, pending_until=claim.now + 1))
+        assert store.next_due(CAL) is None
+        put(
+            store,
+            claim.hold,
+            conference("c", pending_until=claim.now + 200),
+            conference("d", pending_until=claim.now + 100),
+        )
+        assert store.next_due(CAL) == claim.now + 100
+
+    def test_doubted_links_are_found_until_the_doubt_is_gone(self, store: Store) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        put(store, hold, link("a", doubted_at=20.0), link("b"), link("c", doubted_at=10.0))
+        assert store.doubted_links(CAL, 9) == [link("c", doubted_at=10.0), link("a", doubted_at=20.0)]
+        assert store.doubted_links(CAL, 1) == [link("c", doubted_at=10.0)]
+        assert store.doubted_links(OTHER_CAL, 9) == []
+        put(store, hold, link("c"))
+        assert store.doubted_links(CAL, 9) == [link("a", doubted_at=20.0)]
+
+    def test_live_links_are_those_of_one_calendar_that_live(self, store: Store) -> None:
+        know(store, CAL)
+        put(store, claimed(store).hold, link("a"), link("b", live=False), link("c"))
+        assert {each.event_id for each in store.live_links(CAL)} == {"a", "c"}
+        assert list(store.live_links(OTHER_CAL)) == []
+
+    def test_conferences_are_read_by_key_and_those_not_there_are_left_out(self, store: Store) -> None:
+        know(store, CAL)
+        put(store, claimed(store).hold, conference("a"), conference("b"))
+        keys = [ConferenceKey("demo", name) for name in ("a", "unknown")]
+        assert store.conferences(keys) == [conference("a")]
+        assert store.conferences([]) == []
+
+    def test_the_tally_counts_what_is_used_and_what_waits_for_its_deletion(self, store: Store) -> None:
+        know(store, CAL)
+        dropped = replace(conference("c"), refs={}, want=Want(2, ""), dropped_at=1.0)
+        put(
+            store,
+            claimed(store).hold,
+            conference("a"),
+            conference("b"),
+            dropped,
+            replace(dropped, key=ConferenceKey("demo", "d"), state=State.GONE),
+            conference("e", home=OTHER_CAL),
+        )
+        assert store.tally(CAL) == Tally(live=2, waiting=1)
+        assert store.tally("unknown") == Tally(live=0, waiting=0)
+
+    def test_due_calendars_are_active_and_come_longest_due_first(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        know(store, CAL, OTHER_CAL, "inactive", "future")
+        for key, wait in ((CAL, 20.0), (OTHER_CAL, 10.0), ("inactive", 1.0), ("future", 30.0)):
+            claim = claimed(store, key)
+            store.close(claim.hold, 0, Closing(due_at=claim.now + wait, work_at=None))
+        store.tend("inactive", constantly(replace(record_of(store, "inactive"), active=False)))
+        assert store.due_calendars(9) == []
+        pass_time(20)
+        assert store.due_calendars(9) == [OTHER_CAL, CAL]
+        assert store.due_calendars(1) == [OTHER_CAL]
+        assert {record.key for record in store.calendars()} == {CAL, OTHER_CAL, "inactive", "future"}
+
+    # --- Converge ---
+
+    def test_a_calendar_tended_for_the_first_time_is_due_at_once(self, store: Store) -> None:
+        def first(record: CalendarRecord | None, _: float) -> CalendarRecord:
+            assert record is None
+            return CalendarRecord(CAL, CalendarId("room@example.org"), "room", channels=(CHANNEL,))
+
+        store.tend(CAL, first)
+        assert store.due_calendars(9) == [CAL]
+        assert (record_of(store).label, record_of(store).channels) == ("room", (CHANNEL,))
+
+    def test_tending_and_a_pass_lose_nothing_of_each_other(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        put(store, claim.hold, progress=Progress(Bookmark("token", "hash")))
+        stale = claim.record
+
+        store.tend(CAL, constantly(replace(stale, label="room", channels=(CHANNEL,))))
+        assert record_of(store).bookmark == Bookmark("token", "hash")
+        assert store.close(claim.hold, 0, Closing(due_at=0.0, work_at=None))
+        record = record_of(store)
+        assert (record.label, record.channels) == ("room", (CHANNEL,))
+        assert record.bookmark == Bookmark("token", "hash")
+
+    def test_the_salt_is_drawn_once_even_in_a_race(self, store: Store) -> None:
+        together = threading.Barrier(4)
+
+        def ask(_: int) -> bytes:
+            together.wait()
+            return store.salt()
+
+        with ThreadPoolExecutor(4) as workers:
+            salts = set(workers.map(ask, range(4)))
+        assert salts == {store.salt()}
+        assert len(store.salt()) == 32
+
+    # --- What it costs ---
+
+    def test_a_pass_that_finds_nothing_costs_one_read_and_two_writes(self, store: Store, bill: Bill) -> None:
+        know(store, CAL)
+        bill()
+        store.close(
+            claimed(store).hold, 0, Closing(due_at=0.0, work_at=None, progress=Progress(listed_at=1.0))
+        )
+        assert bill() == (1, 2)
+
+    def test_a_wake_that_was_served_costs_one_read(self, store: Store, bill: Bill) -> None:
+        know(store, CAL)
+        store.close(claimed(store).hold, 5, Closing(due_at=0.0, work_at=None))
+        bill()
+        assert store.claim(CAL, "another", 5) == Idle()
+        assert bill() == (1, 0)
+
+    def test_a_wake_that_finds_the_lease_taken_costs_one_read_and_one_write(
+        self, store: Store, bill: Bill
+    ) -> None:
+        know(store, CAL)
+        claimed(store)
+        bill()
+        assert isinstance(store.claim(CAL, "another"), Busy)
+        assert bill() == (1, 1)
+
+    def test_a_change_costs_what_it_reads_and_what_differs(self, store: Store, bill: Bill) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        put(store, hold, link("e"), conference("e"))
+        bill()
+
+        def body(ledger: Ledger, _: float) -> None:
+            ledger.prefetch(["e", "unknown"])
+            ledger.put_link(link("e"))
+            ledger.put_conference(replace(conference("e"), attempts=1))
+
+        store.change(hold, body)
+        assert bill() == (1 + 3, 1 + 1)
+
+    def test_tending_what_is_as_it_should_be_writes_nothing(self, store: Store, bill: Bill) -> None:
+        know(store, CAL)
+        bill()
+        know(store, CAL)
+        assert bill() == (1, 0)
+
+    @pytest.mark.parametrize(("there", "reads"), [(0, 1), (1, 1), (3, 3)])
+    def test_a_query_costs_what_it_finds_but_never_nothing(
+        self, store: Store, bill: Bill, there: int, reads: int
+    ) -> None:
+        know(store, CAL)
+        put(store, claimed(store).hold, *(link(f"e{number}") for number in range(there)))
+        bill()
+        assert len(list(store.live_links(CAL))) == there
+        assert bill() == (reads, 0)
+
+    def test_sums_cost_as_little_however_much_they_sum_up(self, store: Store, bill: Bill) -> None:
+        know(store, CAL)
+        put(
+            store, claimed(store).hold, *(conference(f"c{number}", pending_until=9.0) for number in range(30))
+        )
+        bill()
+        assert store.tally(CAL).live == 30
+        assert store.next_due(CAL) is not None
+        assert bill() == (2 + 1, 0)

@@ -1,0 +1,93 @@
+"""The private door: which tasks and jobs it takes, and what it answers when something is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+import sync.wiring
+from sync.errors import LeaseLost, Transient
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_wake_for_a_calendar_nobody_knows_is_done_at_once(worker: FlaskClient) -> None:
+    answer = worker.post("/tasks", json={"kind": "sync", "subject": "nobody", "generation": 0})
+    assert (answer.status_code, answer.data) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"7", b'{"kind": "sync"}', b'{"kind": "dance", "subject": "x"}', b"\xff", b"[" * 100_000],
+    ids=["nothing", "half", "a list", "a number", "no subject", "unknown kind", "not UTF-8", "a deep nest"],
+)
+def test_a_task_that_says_nothing_is_refused(
+    worker: FlaskClient, body: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert worker.post("/tasks", data=body).status_code == 400
+    [record] = lines(capsys)
+    assert record["message"] == "request"
+    assert "a task" in str(record["why"])
+
+
+@pytest.mark.parametrize("job", ["/jobs/converge", "/jobs/sweep"])
+def test_a_job_answers_when_it_is_done_with_one_verdict(
+    worker: FlaskClient, job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert worker.post(job).status_code == 204
+    verdict, request = lines(capsys)
+    assert verdict["message"] == job.rpartition("/")[2]
+    assert (request["message"], request["path"], request["status"]) == ("request", job, 204)
+
+
+@pytest.mark.parametrize("path", ["/", "/tasks/", "/jobs", "/jobs/other", "/enrol"])
+def test_other_paths_are_refused(worker: FlaskClient, path: str) -> None:
+    assert worker.post(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/jobs/converge", "/jobs/sweep"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
+def test_other_methods_are_refused(worker: FlaskClient, path: str, method: str) -> None:
+    answer = worker.open(path, method=method)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Transient("the store does not answer"), 503), (LeaseLost("overtaken"), 500), (ValueError("secret"), 500)],
+    ids=["passing", "out of place", "a bug"],
+)
+def test_what_goes_wrong_is_told_once_and_sent_again(
+    worker: FlaskClient,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    status: int,
+) -> None:
+    class Failing:
+        def sweep(self) -> None:
+            raise error
+
+    monkeypatch.setattr(sync.wiring, "work", Failing)
+    answer = worker.post("/jobs/sweep")
+    assert (answer.status_code, answer.data) == (status, b"")
+    [record] = lines(capsys)
+    assert record["severity"] == ("WARNING" if status == 503 else "ERROR")
+    assert "secret" not in json.dumps(record)
+
+
+def test_a_misconfigured_worker_answers_500_and_names_every_problem(
+    worker: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SYNC_CONFERENCES", '{"providers": {"demo": {"use": "dmo"}}}')
+    monkeypatch.delenv("SYNC_STORE")
+    assert worker.post("/jobs/sweep").status_code == 500
+    [record] = lines(capsys)
+    assert "SYNC_STORE" in str(record["problems"])
+
+
+def test_the_status_says_that_it_is_ready_and_which_version(worker: FlaskClient, environment: Path) -> None:
+    assert worker.get("/status").json == {"version": "0.1.0", "ready": True}

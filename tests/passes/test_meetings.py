@@ -1,0 +1,236 @@
+"""What becomes of conferences when meetings change: whole passes over the real client, store and wire."""
+
+from sync.codes import Code
+from sync.conference import State
+from sync.recognise import ConferenceKey
+from tests.passes.conftest import GRACE_S, ME, YOU, Town, conferencing
+
+C1 = ConferenceKey("acme", "c-1")
+
+
+def title(town: Town, conference: str = "c-1") -> str:
+    meeting = town.acme.has[conference]
+    assert meeting is not None
+    return meeting.title
+
+
+def test_a_new_meeting_gives_its_conference_title_and_times(town: Town) -> None:
+    start = town.at(24)
+    town.meet(title="Planning", hours=24)
+    town.settle()
+    meeting = town.acme.has["c-1"]
+    assert meeting is not None
+    assert (meeting.title, meeting.start.isoformat()) == ("Planning", start)
+    assert town.calls() == {"c-1": 1}
+
+
+def test_a_moved_meeting_moves_its_conference_once(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    start, end = town.at(48), town.at(49)
+    town.act("move", event=event, start=start, end=end)
+    town.settle()
+    meeting = town.acme.has["c-1"]
+    assert meeting is not None
+    assert (meeting.start.isoformat(), meeting.end.isoformat()) == (start, end)
+    assert town.calls("update") == {"c-1": 2}
+
+
+def test_answers_of_guests_and_reminders_touch_nothing(town: Town) -> None:
+    event = town.meet(attendees=[YOU, *(f"guest{n}@example.com" for n in range(10))])
+    town.settle()
+    for n in range(10):
+        town.act("invite", event=event, attendees=[f"late{n}@example.com"])
+    town.act("rsvp", event=event, calendar=YOU, response="accepted")
+    town.act("touch", event=event)
+    town.settle()
+    assert town.calls() == {"c-1": 1}
+
+
+def test_fifty_edits_between_two_looks_are_one_listing_and_one_call(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    before = town.listings()
+    for n in range(50):
+        town.act("retitle", event=event, title=f"Planning {n}")
+    town.look()
+    assert town.listings() - before == 1
+    assert town.calls("update") == {"c-1": 2}
+    assert title(town) == "Planning 49"
+
+
+def test_a_meeting_without_a_conference_is_none_of_our_business(town: Town) -> None:
+    event = town.meet(conference="")
+    town.settle()
+    town.act("retitle", event=event, title="Lunch")
+    town.act("delete", event=event)
+    town.settle()
+    assert town.calls() == {}
+
+
+def test_a_deleted_meeting_takes_its_conference_with_it_after_the_grace(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.act("delete", event=event)
+    town.look()
+    assert "c-1" in town.acme.has
+    town.settle()
+    assert "c-1" not in town.acme.has
+    assert town.calls("delete") == {"c-1": 1}
+
+
+def test_a_meeting_restored_within_the_grace_keeps_its_conference_untouched(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.act("delete", event=event)
+    town.look()
+    town.act("restore", event=event)
+    town.clock.advance(GRACE_S / 2)
+    town.settle()
+    assert town.calls() == {"c-1": 1}
+
+
+def test_a_deletion_asks_first_and_is_called_off_if_the_restore_was_never_notified(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.act("delete", event=event)
+    town.look()
+    town.act("restore", event=event)  # nobody looks until the grace is over
+    town.settle()
+    assert town.calls("delete") == {}
+    assert "c-1" in town.acme.has
+
+
+def test_two_meetings_may_share_a_conference_and_the_first_deletion_leaves_it(town: Town) -> None:
+    event = town.meet()
+    copy = town.act("copy_event", event=event, start=town.at(72), end=town.at(73))
+    town.settle()
+    town.act("delete", event=event)
+    town.settle()
+    assert "c-1" in town.acme.has
+    town.act("delete", event=copy["id"])
+    town.settle()
+    assert "c-1" not in town.acme.has
+
+
+def test_a_conference_the_user_removed_is_deleted_after_the_grace(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.act("strip_conference", event=event)
+    town.settle()
+    assert "c-1" not in town.acme.has
+
+
+def test_a_conference_the_user_replaced_goes_and_the_new_one_follows_the_meeting(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.acme.has["c-2"] = None
+    town.act("replace_conference", event=event, conference=conferencing("c-2"))
+    town.settle()
+    assert "c-1" not in town.acme.has
+    assert title(town, "c-2") == "Planning"
+
+
+def test_a_guests_copy_drives_nothing(town: Town) -> None:
+    event = town.meet(calendar=YOU, attendees=[ME])
+    town.settle()
+    town.act("delete", event=event, calendar=ME)
+    town.settle()
+    assert town.calls() == {}
+
+
+def test_a_meeting_moved_to_another_calendar_keeps_its_conference(town: Town) -> None:
+    town.act("change_role", calendar=YOU, user=ME, role="writer")
+    other = town.enrol(YOU)
+    event = town.meet()
+    town.settle()
+    town.look(other)
+    town.act("move_to_calendar", event=event, to=YOU)
+    town.settle()  # the other calendar's notification was lost: it is woken before anything is deleted
+    assert "c-1" in town.acme.has
+    assert town.calls("delete") == {}
+
+
+def test_a_dead_token_costs_one_full_listing_and_loses_no_change(town: Town) -> None:
+    event = town.meet()
+    gone = town.meet(conference="c-2")
+    town.settle()
+    town.fault(expire_tokens=ME)
+    town.act("retitle", event=event, title="Moved on")
+    town.act("delete", event=gone)
+    town.settle()
+    assert title(town) == "Moved on"
+    assert "c-2" not in town.acme.has
+    assert town.calls() == {"c-1": 2, "c-2": 2}
+
+
+def test_a_token_google_calls_malformed_is_as_good_as_dead(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.fault(spoil_tokens=ME)
+    town.act("retitle", event=event, title="Moved on")
+    town.settle()
+    assert title(town) == "Moved on"
+
+
+def test_losing_access_freezes_the_calendar_and_deletes_nothing(town: Town) -> None:
+    town.meet()
+    town.settle()
+    town.act("change_role", user=ME, role="none", calendar=ME)
+    town.fault(where="events.list", status=404, times=0)
+    town.look()
+    record = town.store.calendar(town.key)
+    assert record is not None
+    assert record.frozen
+    town.settle(hours=48)
+    assert "c-1" in town.acme.has
+    assert town.calls("delete") == {}
+
+
+def test_a_calendar_that_can_be_read_again_thaws(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.fault(where="events.list", status=404)
+    town.look()
+    town.act("retitle", event=event, title="Back")
+    town.settle()
+    record = town.store.calendar(town.key)
+    assert record is not None
+    assert not record.frozen
+    assert title(town) == "Back"
+
+
+def test_a_pass_with_nothing_new_costs_one_listing_one_read_and_two_writes(town: Town) -> None:
+    town.meet()
+    town.settle()
+    listed, called = town.listings(), len(town.acme.calls)
+    town.store.reset_counts()
+    town.look()
+    assert (town.store.reads, town.store.writes) == (1, 2)
+    assert town.listings() - listed == 1
+    assert len(town.acme.calls) == called
+
+
+def test_more_deletions_than_usual_wait_for_a_person(town: Town) -> None:
+    events = [town.meet(conference=f"c-{n}", hours=24 + n) for n in range(10)]
+    town.settle()
+    for event in events[:8]:
+        town.act("delete", event=event)
+    town.settle()
+    assert sum(f"c-{n}" in town.acme.has for n in range(10)) == 10
+    [held] = town.store.conferences([ConferenceKey("acme", "c-0")])
+    assert held.state is State.HELD
+    assert held.decisions[-1][1] is Code.HELD
+
+
+def test_a_conference_is_not_deleted_while_its_meeting_runs(town: Town) -> None:
+    event = town.meet(hours=0)  # since the full hour, until the next
+    town.look()
+    town.act("delete", event=event)
+    town.look()
+    town.clock.advance(1 + GRACE_S)
+    town.act("touch", event=town.meet(conference="", hours=72))
+    town.look()
+    assert "c-1" in town.acme.has
+    town.settle(hours=3)
+    assert "c-1" not in town.acme.has
