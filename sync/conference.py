@@ -68,9 +68,7 @@ class Conference:
     key: ConferenceKey
     home: str  # the calendar whose passes look after it: the last that changed it
     refs: Mapping[str, Ref] = field(default_factory=dict)  # by "calendar key.event id"
-    former: Mapping[str, Ref] = field(
-        default_factory=dict
-    )  # refs that went: asked once more before a deletion
+    former: Mapping[str, Ref] = field(default_factory=dict)  # no refs, or no more: asked before a deletion
     want: Want = Want()
     applied: Applied = Applied()
     intent: Intent | None = None
@@ -85,8 +83,9 @@ class Conference:
 
     @property
     def pending(self) -> bool:
-        """Whether the provider has yet to be told."""
-        return self.want.version != self.applied.version
+        """Whether the provider has yet to be told. Not once it is released: nobody speaks for it then."""
+        released = self.wanted and not self.refs
+        return self.want.version != self.applied.version and not released
 
     @property
     def wanted(self) -> bool:
@@ -112,11 +111,13 @@ def unused(conference: Conference, ref: str, home: str, now: float) -> Conferenc
 def released(conference: Conference, ref: str, now: float) -> Conference:
     """We may no longer speak for this event. If it was the last, nobody does: nothing is changed or deleted."""
     refs = {key: value for key, value in conference.refs.items() if key != ref}
-    if refs:
-        return _wanting(replace(conference, refs=refs), now)
-    told = conference.applied.fingerprint if _is_certain(conference) else ""
-    at_rest = Applied(conference.want.version, told)  # should the event come back, it may have to be told
-    return replace(conference, refs=refs, applied=at_rest, intent=None, verify_at=None)
+    rest = replace(conference, refs=refs)
+    return _wanting(rest, now) if refs else rest
+
+
+def remembered(conference: Conference, ref: str, use: Ref) -> Conference:
+    """An event carries it too, but another speaks for it: it is asked before a deletion."""
+    return replace(conference, former={**conference.former, ref: use})
 
 
 def _wanting(conference: Conference, now: float) -> Conference:
@@ -125,11 +126,11 @@ def _wanting(conference: Conference, now: float) -> Conference:
     lead = meeting.leader({key: ref.reach for key, ref in refs.items()}) if refs else ""
     prints = {key: ref.fingerprint for key, ref in refs.items()}
     fingerprint = meeting.joint_fingerprint(prints, lead) if refs else ""
-    told = fingerprint == conference.applied.fingerprint
-    if fingerprint == conference.want.fingerprint and (told or conference.pending):
+    if fingerprint == conference.want.fingerprint:
         return replace(conference, want=replace(conference.want, leader=lead))
     want = Want(conference.want.version + 1, fingerprint, lead)
-    back = bool(refs) and told and _is_certain(conference)
+    certain = conference.intent is None and conference.verify_at is None
+    back = bool(refs) and certain and fingerprint == conference.applied.fingerprint
     return replace(
         conference,
         want=want,
@@ -139,11 +140,6 @@ def _wanting(conference: Conference, now: float) -> Conference:
         dropped_at=None if refs else now,
         state=State.OK,
     )
-
-
-def _is_certain(conference: Conference) -> bool:
-    """Whether the provider surely has what was applied: no call is under way or may yet land."""
-    return conference.intent is None and conference.verify_at is None
 
 
 def intended(conference: Conference, now: float, until: float, horizon_s: float) -> Conference:

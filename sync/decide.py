@@ -4,7 +4,7 @@
 |---------------------------------------------------|--------------------------------------------|
 | gone, lost, held; a room with more than 100 refs  | Nothing                                    |
 | an intent whose time is not over                  | Nothing until then: somebody is at it      |
-| pending, before `not_before`                      | Nothing until then                         |
+| pending or in debt, before `not_before`           | Nothing until then                         |
 | pending, wanted                                   | Update                                     |
 | pending, unwanted, within the grace               | Nothing until its end                      |
 | pending, unwanted, the meeting in progress        | Nothing for a quarter of an hour           |
@@ -18,6 +18,7 @@ from enum import Enum, auto
 
 from sync.codes import Code
 from sync.conference import Conference, State
+from sync.meeting import Reach
 
 ROOM_REFS = 100  # a conference with more refs than this is a room: never changed or deleted
 SMALL = 50  # up to so many calendars, an event may have moved to any of them
@@ -55,35 +56,34 @@ def decide(conference: Conference, now: float, grace_s: float) -> Action:
     """The one next step for this conference."""
     if conference.state in (State.GONE, State.LOST, State.HELD):
         return Nothing(None, Code.HELD if conference.state is State.HELD else Code.UNCHANGED)
-    if len(conference.refs) + len(conference.former) > ROOM_REFS:
+    if len(conference.refs or conference.former) > ROOM_REFS:
         return Nothing(None, Code.PERSONAL_ROOM)
     if conference.intent is not None and now < conference.intent.until:
         return Nothing(conference.intent.until)
-    if conference.pending and now >= conference.not_before:
-        step = Update() if conference.wanted else _ending(conference, now, grace_s)
-        if not isinstance(step, Nothing):
-            return step
-        return _verify_or(conference, now, step)
-    return _verify_or(conference, now, Nothing(conference.not_before if conference.pending else None))
+    verify_at = conference.verify_at if conference.refs else None
+    if (conference.pending or verify_at is not None) and now < conference.not_before:
+        return Nothing(conference.not_before)
+    if conference.pending:
+        return Update() if conference.wanted else _ending(conference, now, grace_s)
+    if verify_at is not None and now >= verify_at:
+        return Verify()
+    return Nothing(verify_at)
 
 
 def _ending(conference: Conference, now: float, grace_s: float) -> Action:
     """Deletions come late: after the grace, and never during the meeting."""
-    grace_ends = (conference.dropped_at or now) + grace_s
-    if now < grace_ends:
-        return Nothing(grace_ends, Code.DELETION_WAITING)
-    if any(ref.reach.in_progress(now) for ref in conference.former.values()):
+    dropped_at = conference.dropped_at or now
+    if now < dropped_at + grace_s:
+        return Nothing(dropped_at + grace_s, Code.DELETION_WAITING)
+    if any(_may_still_run(ref.reach, dropped_at, now) for ref in conference.former.values()):
         return Nothing(now + _PROGRESS_POLL_S, Code.IN_PROGRESS)
     return Confirm()
 
 
-def _verify_or(conference: Conference, now: float, otherwise: Nothing) -> Action:
-    if conference.verify_at is None or not conference.wanted:
-        return otherwise
-    if now >= conference.verify_at:
-        return Verify()
-    until = min(conference.verify_at, otherwise.until or conference.verify_at)
-    return Nothing(until, otherwise.code)
+def _may_still_run(reach: Reach, dropped_at: float, now: float) -> bool:
+    """Of a series, only what had begun when it was dropped: an all-day one would be running for ever."""
+    begun = not reach.repeats or now < dropped_at + reach.length_s + 7200
+    return begun and reach.in_progress(now)
 
 
 def due_at(conference: Conference, now: float, grace_s: float) -> float | None:

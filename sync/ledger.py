@@ -7,7 +7,8 @@
 | ... without one of ours, seen whole           | goes                                                 |
 | ... without one of ours, partly hidden        | stays: absence in a masked event proves nothing      |
 | cancelled                                     | goes, and with a series all of its occurrences' refs |
-| guest copy                                    | is released: nothing is deleted                      |
+| guest copy                                    | is released, and a series' occurrences with it       |
+| organizer copy with one that is ours no more  | is released: settings delete nothing                 |
 | occurrence with the conference of its series  | is its series' ref                                   |
 """
 
@@ -134,9 +135,9 @@ def record(ledger: Ledger, item: Event | Unreadable, rules: Rules, now: float, s
         return _guest_copy(ledger, link, now)
     ours = rules.ours(item, link)
     if isinstance(ours, Code):
-        return _without(ledger, item, link, ours, now)
+        return _without(ledger, item, link, rules, ours, now)
     if _speaks_through_its_series(ledger, item, ours):
-        return _through_series(ledger, link, now)
+        return _through_series(ledger, item, item.times, ours, link, now)
     return _carrying(ledger, item, item.times, ours, link, now, since)
 
 
@@ -156,16 +157,19 @@ def _cancelled(ledger: Ledger, link: Link | None, now: float) -> Code:
 
 
 def _guest_copy(ledger: Ledger, link: Link | None, now: float) -> Code:
-    if link is not None and link.live and link.conference:
-        conference = ledger.conference(link.conference)
-        if conference is not None:
-            ledger.put_conference(conferences.released(conference, link.ref, now))
-        ledger.put_link(replace(link, live=False, doubted_at=None))
+    if link is not None:
+        ledger.prefetch(link.exceptions)
+        for exception in link.exceptions:
+            _is_released(ledger, ledger.link(exception), now)
+        _is_released(ledger, link, now)
     return Code.GUEST_COPY
 
 
-def _without(ledger: Ledger, event: Event, link: Link | None, why: Code, now: float) -> Code:
+def _without(ledger: Ledger, event: Event, link: Link | None, rules: Rules, why: Code, now: float) -> Code:
     if link is None or not link.live or link.conference is None:
+        return why
+    if rules.carries(event, link.conference):
+        _is_released(ledger, link, now)  # it is the settings that have changed, not the event
         return why
     if not event.whole:
         return Code.ACCESS_LOST
@@ -180,9 +184,17 @@ def _speaks_through_its_series(ledger: Ledger, event: Event, key: ConferenceKey)
     return series is not None and series.live and series.conference == key
 
 
-def _through_series(ledger: Ledger, link: Link | None, now: float) -> Code:
+def _through_series(
+    ledger: Ledger, event: Event, times: Times, key: ConferenceKey, link: Link | None, now: float
+) -> Code:
     if link is not None and link.live:
         _goes(ledger, link, now)
+    conference = ledger.conference(key)
+    if conference is not None:
+        # Should its series lose the conference, this occurrence may still have it.
+        use = Ref(meeting.fingerprint(event, times), meeting.reach(event, times))
+        ref = ref_of(ledger.calendar_key, event.id)
+        ledger.put_conference(conferences.remembered(conference, ref, use))
     return Code.SHARED_BY_OTHER_EVENT
 
 
@@ -248,3 +260,13 @@ def _goes(ledger: Ledger, link: Link | None, now: float) -> Code:
     after = conferences.unused(conference, link.ref, ledger.calendar_key, now)
     ledger.put_conference(after)
     return Code.SHARED_BY_OTHER_EVENT if after.wanted else Code.DELETION_WAITING
+
+
+def _is_released(ledger: Ledger, link: Link | None, now: float) -> None:
+    """We may no longer speak for this event: nothing comes of that."""
+    if link is None or not link.live:
+        return
+    ledger.put_link(replace(link, live=False, doubted_at=None))
+    conference = ledger.conference(link.conference) if link.conference else None
+    if conference is not None:
+        ledger.put_conference(conferences.released(conference, link.ref, now))

@@ -66,9 +66,7 @@ def write_bug(error: BaseException, /, **fields: Value) -> None:
 
 def quiet_libraries() -> None:
     """From now on a library's warning tells where it was raised, not what it says: that may hold a URL."""
-    root = logging.getLogger()
-    root.handlers = [_Wordless(logging.WARNING)]
-    root.setLevel(logging.WARNING)
+    logging.getLogger().handlers = [_Wordless(logging.WARNING)]
 
 
 class _Wordless(logging.Handler):

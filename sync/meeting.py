@@ -52,11 +52,14 @@ class Reach:
 def reach(event: Event, times: Times) -> Reach:
     """How far an event with these times reaches."""
     start, end = times.start.timestamp(), times.end.timestamp()
-    last = _series_end(event.recurrence) if event.recurrence else end
-    return Reach(start, last, end - start, repeats=bool(event.recurrence))
+    if not event.recurrence:
+        return Reach(start, end, end - start, repeats=False)
+    last_start = _last_start(event.recurrence)
+    ends = None if last_start is None else last_start + end - start
+    return Reach(start, ends, end - start, repeats=True)
 
 
-def _series_end(recurrence: tuple[str, ...]) -> float | None:
+def _last_start(recurrence: tuple[str, ...]) -> float | None:
     """Two days after the latest UNTIL, whatever its zone. A COUNT is not expanded: it counts as endless."""
     ends = [_until(line) for line in recurrence if line.startswith("RRULE")]
     return max((end for end in ends if end), default=None) if all(ends) else None
@@ -110,9 +113,14 @@ def meeting(events: Mapping[str, Event], leader: str) -> Meeting:
     first = events[leader]
     times = first.times
     assert times is not None, "only events with times carry a conference"
-    start, end = times.start, times.end
+    shared = [times]
     if not first.recurrence:
-        others = [event.times for event in events.values() if event.times and not event.recurrence]
-        start = min(other.start for other in others)
-        end = max(other.end for other in others)
-    return Meeting(first.title, start, end, times.time_zone, times.all_day, first.recurrence)
+        shared = [event.times for event in events.values() if event.times and not event.recurrence]
+    return Meeting(
+        title=first.title,
+        start=min(each.start for each in shared),
+        end=max(each.end for each in shared),
+        time_zone=times.time_zone,
+        all_day=all(each.all_day for each in shared),
+        recurrence=first.recurrence,
+    )

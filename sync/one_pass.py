@@ -39,7 +39,8 @@ def _under_lease(tenure: Tenure) -> None:
     except LeaseLost:
         logs.write(logs.Record.PASS, "WARNING", calendar=key, outcome="overtaken: left to the new holder")
     except AccessLost as error:
-        _close(tenure, Closing(tenure.now() + tenure.policy.sweep_s, None, frozen=str(error)))
+        again_at = tenure.now() + tenure.policy.sweep_s
+        _close(tenure, Closing(again_at, None, finished=False, frozen=str(error)))
         logs.write(logs.Record.ACCESS_LOST, "ERROR", calendar=key, why=str(error))
     except SyncError as error:
         _give_back(tenure)

@@ -271,6 +271,14 @@ class StoreContract:
         assert store.conferences([ConferenceKey("demo", "e")]) == []
         put(store, hold, link("e"))  # and the store goes on as before
 
+    def test_a_change_that_fails_half_way_through_its_writing_leaves_no_trace(self, store: Store) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        cannot_be_stored = replace(conference("e"), state="no such state")  # type: ignore[arg-type]
+        with pytest.raises(AttributeError):
+            put(store, hold, link("e"), cannot_be_stored)
+        assert list(store.live_links(CAL)) == []
+
     def test_a_change_sees_what_earlier_ones_wrote_and_returns_what_its_body_returns(
         self, store: Store
     ) -> None:

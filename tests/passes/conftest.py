@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import urllib3
 
+from sync import tend
+from sync.channel import calendar_key
 from sync.decide import Brake
 from sync.errors import SyncError, Transient
 from sync.google.calendar import GoogleCalendar
@@ -29,6 +31,7 @@ ME = "me@example.com"
 YOU = "you@example.com"
 SYSTEM = System("acme", names=("Acme Call",), hosts=("calls.acme.example",), path=r"^/j/([a-z0-9-]+)$")
 GRACE_S = 60.0
+MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp()  # where a frozen simulator stands
 LEASE_S = 90.0
 
 
@@ -99,7 +102,7 @@ class Town:
 
     def __init__(self, simulator: Simulator, path: Path) -> None:
         self.simulator = simulator
-        self.clock = ManualClock(time.time())
+        self.clock = ManualClock(MORNING)
         self.store = SqliteStore(str(path), lease_s=LEASE_S, margin_s=20.0, grace_s=GRACE_S, clock=self.clock)
         self.acme = Acme()
         self.queue = MemoryQueue()
@@ -120,9 +123,6 @@ class Town:
         self.key = self.enrol(ME)
 
     def enrol(self, calendar_id: str) -> str:
-        from sync import tend
-        from sync.channel import calendar_key
-
         wired = (*self.store.wired().calendars, WiredCalendar(calendar_id, CalendarId(calendar_id)))
         self.store.wire("", wired)
         tend.converge(self.outside, self.policy, None)  # type: ignore[arg-type]  # no channel is opened
@@ -184,6 +184,12 @@ class Town:
                 continue
         raise AssertionError("it does not come to rest")
 
+    def sweep(self) -> None:
+        """What the scheduler does, half a day later."""
+        self.clock.advance(12 * 3600)
+        tend.sweep(self.outside, self.policy)
+        self.settle()
+
     def calls(self, kind: str = "") -> Counter[str]:
         """The provider calls so far, by conference."""
         return Counter(conference for call, conference in self.acme.calls if kind in ("", call))
@@ -205,5 +211,5 @@ def conferencing(conference: str) -> dict[str, Any]:
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
-    with Simulator() as simulator:
+    with Simulator(clock="frozen") as simulator:
         yield Town(simulator, tmp_path / "store.db")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import urllib3
 
-from sync import tend
 from sync.simulator import Simulator
 from tests.passes.conftest import ME, Town
 
@@ -87,15 +86,12 @@ def play(town: Town, life: Life) -> None:
 
 
 def finish(town: Town) -> None:
-    """What the scheduler does: sweep, and work off the queue."""
     for _ in range(3):
-        tend.sweep(town.outside, town.policy)
-        town.settle()
-        town.clock.advance(6 * 3600)
+        town.sweep()
 
 
 def calls_of_a_whole_day(folder: Path) -> int:
-    with Simulator() as simulator:
+    with Simulator(clock="frozen") as simulator:
         town = Town(simulator, folder / "count.db")
         life = Life(dies_at=0, after=False)
         play(town, life)
@@ -113,7 +109,7 @@ def assert_right(town: Town) -> None:
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with Simulator() as simulator:
+    with Simulator(clock="frozen") as simulator:
         yield simulator
 
 

@@ -1,5 +1,7 @@
 """What becomes of a conference whose provider fails: it waits, is read back or set aside; nothing else stops."""
 
+from dataclasses import replace
+
 import pytest
 
 from sync.conference import State
@@ -113,3 +115,33 @@ def test_a_deletion_whose_answer_was_lost_is_repeated_and_then_known(town: Town)
     town.settle()
     assert state(town) is State.GONE
     assert town.calls("delete") == {"c-1": 2}
+
+
+def test_work_that_waits_for_a_provider_survives_a_calendar_that_cannot_be_read(town: Town) -> None:
+    town.acme.faults = [Transient("503")]
+    town.meet()
+    town.look()
+    town.queue.tasks.clear()
+    town.fault(where="events.list", status=404)
+    town.look()
+    town.sweep()
+    assert town.acme.has["c-1"]
+
+
+def test_work_that_waits_survives_a_pass_that_the_store_cut_short(town: Town) -> None:
+    class Fails:
+        """A store that does not answer the question what is due."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(town.store, name)
+
+        def due_conferences(self, *_: object) -> None:
+            raise Transient("no answer")
+
+    whole = town.outside
+    town.outside = replace(whole, store=Fails())  # type: ignore[arg-type]
+    town.meet()
+    town.look()
+    town.outside = whole
+    town.settle()
+    assert town.acme.has["c-1"]

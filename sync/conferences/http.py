@@ -1,0 +1,177 @@
+"""One HTTP call to a provider: bounded in time and size, made once, and ended as an answer or as one error.
+
+| the other side                                      | becomes                                            |
+|-----------------------------------------------------|----------------------------------------------------|
+| 2xx with a JSON object, or without a body           | that object, or an empty one                       |
+| 429, or another refusal with a `Retry-After`        | RateLimited                                        |
+| 404, 410                                            | Gone                                               |
+| 401, 403                                            | AuthFailed                                         |
+| 408, 423, 425, 5xx                                  | Transient                                          |
+| 3xx, any other 4xx                                  | Refused                                            |
+| 2xx with anything else: a proxy's page, over 1 MiB  | Transient: it may have taken effect                |
+| no connection, or one that breaks                   | Transient                                          |
+| silence                                             | Timeout                                            |
+
+A message names the method, the status and the host: never a path, a query, a header or a body, which hold secrets
+and what meetings are about. Nothing is tried again and no redirect is followed: retries are the ledger's.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NoReturn
+from urllib.parse import quote, urlsplit
+
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
+
+from sync.errors import AuthFailed, Gone, Misconfigured, RateLimited, Refused, Timeout, Transient
+
+ANSWER_LIMIT = 1024 * 1024
+WAIT_LIMIT_S = 86400.0  # whoever asks for more is asked again after a day
+_CHUNK = 64 * 1024
+_CONNECTIONS = 8  # kept for reuse, about as many as an instance has threads
+_MAY_PASS = (408, 423, 425)
+
+
+class Http:
+    """The JSON API below one root URL. Opens no connection before the first call, so it survives a fork."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        connect_s: float,
+        read_s: float,
+        headers: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._host = _host(base_url)
+        self._connect_s = connect_s
+        self._read_s = read_s
+        self._headers = {"Accept": "application/json", **(headers or {})}
+        self._now = now
+        self._pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS, timeout=urllib3.Timeout(connect=connect_s, read=read_s)
+        )
+
+    @property
+    def call_s(self) -> float:
+        """A call ends within this time: to connect, to wait for the answer, and to wait for the rest of it."""
+        return self._connect_s + 2 * self._read_s
+
+    def call(self, method: str, *path: str, body: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Make one call; every element of `path` is one segment, whatever characters it has."""
+        deadline = time.monotonic() + self._connect_s + self._read_s
+        try:
+            response = self._pool.request(
+                method,
+                "/".join((self._base_url, *map(self._segment, path))),
+                body=None if body is None else json.dumps(body).encode(),
+                headers=self._headers
+                if body is None
+                else {**self._headers, "Content-Type": "application/json"},
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,  # we ask for no compression; what is compressed all the same is no JSON
+            )
+            with closing(response):  # one that was read to its end is back in the pool by then
+                if not 200 <= response.status < 300:
+                    self._fail(method, response.status, response.headers)
+                content = self._content(method, response, deadline)
+        except (ConnectTimeoutError, ReadTimeoutError):
+            raise Timeout(f"{method}: no answer in time from {self._host}") from None
+        except HTTPError as error:
+            raise Transient(f"{method}: {type(error).__name__} with {self._host}") from None
+        return self._object(method, response.status, content)
+
+    def _segment(self, text: str) -> str:
+        """One segment of a path. Dots would climb out of it, however they are written."""
+        if text.strip(".") == "":
+            raise Refused(f"not a name that {self._host} could have given")
+        return quote(text, safe="")
+
+    def _content(self, method: str, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+        """The whole body, read piece by piece so that neither its length nor its pace can hold us up."""
+        content = bytearray()
+        while piece := response.read1(_CHUNK):
+            content += piece
+            if len(content) > ANSWER_LIMIT:
+                raise Transient(f"{method}: {response.status} and too long an answer from {self._host}")
+            if time.monotonic() > deadline:
+                raise Timeout(f"{method}: {response.status} and no end of the answer from {self._host}")
+        return bytes(content)
+
+    def _object(self, method: str, status: int, content: bytes) -> dict[str, object]:
+        try:
+            answer = json.loads(content or b"{}")
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise Transient(f"{method}: {status} without a JSON object from {self._host}")
+        return answer
+
+    def _fail(self, method: str, status: int, headers: Mapping[str, str]) -> NoReturn:
+        message = f"{method}: {status} from {self._host}"
+        if status < 400:
+            raise Refused(f"{message}: redirects are not followed")
+        # RateLimited promises that nothing happened; after a 500, 502 or 504 something may have.
+        if status == 429 or ("Retry-After" in headers and (status < 500 or status == 503)):
+            raise RateLimited(message, retry_after(headers, self._now()))
+        if status in (404, 410):
+            raise Gone(message)
+        if status in (401, 403):
+            raise AuthFailed(message)
+        if status in _MAY_PASS or status >= 500:
+            raise Transient(message)
+        raise Refused(message)
+
+
+def _host(base_url: str) -> str:
+    try:
+        root = urlsplit(base_url)
+        _ = root.port  # is read only now, and may be no number
+    except ValueError:
+        root = urlsplit("")
+    if root.scheme not in ("http", "https") or not root.hostname or root.username or root.query:
+        raise Misconfigured(["a provider's URL is not of the form https://host/path"])
+    return root.hostname
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """How many seconds the other side wants to be left alone; None when it does not say, or not legibly.
+
+    `Retry-After` is a number of seconds or an HTTP date (RFC 9110, 10.2.3); Zoom also writes ISO 8601, and for
+    limits by the second tells only `X-RateLimit-Reset`, in seconds since the epoch.
+    """
+    text = headers.get("Retry-After", "").strip()
+    reset = headers.get("X-RateLimit-Reset", "").strip()
+    if _is_number(text):
+        wait_s = float(text)
+    elif (at := _moment(text)) is not None:
+        wait_s = at - now
+    elif _is_number(reset):
+        wait_s = float(reset) - now
+    else:
+        return None
+    return min(max(wait_s, 0.0), WAIT_LIMIT_S)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _moment(text: str) -> float | None:
+    """An HTTP date or an ISO 8601 one, in seconds since the epoch; without a zone it is UTC."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = read(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            continue
+    return None

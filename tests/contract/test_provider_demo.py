@@ -1,0 +1,128 @@
+"""The demo's provider keeps the contract, against the demo's conference service and all its faults."""
+
+import json
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import urllib3
+
+from sync.cli.demo.conference_service import ConferenceService
+from sync.conferences.demo import Demo
+from sync.errors import Misconfigured
+from sync.ports import Provider
+from sync.recognise import ConferenceKey
+from tests.contract.provider_contract import (
+    CONNECT_S,
+    READ_S,
+    Calls,
+    Fail,
+    Failure,
+    ProviderContract,
+    State,
+)
+
+
+@pytest.fixture
+def service() -> Iterator[ConferenceService]:
+    with ConferenceService() as service:
+        yield service
+
+
+@pytest.fixture
+def provider(service: ConferenceService) -> Provider:
+    return Demo({"url": service.url}, connect_s=CONNECT_S, read_s=READ_S)
+
+
+@pytest.fixture
+def conference(service: ConferenceService) -> ConferenceKey:
+    for title in ("Somebody else's", "Ours"):
+        asked = {"title": title, "start": "2030-01-01T10:00:00Z", "end": "2030-01-01T11:00:00Z"}
+        made = urllib3.request("POST", f"{service.url}/api/conferences", json=asked).json()
+    return ConferenceKey("demo", made["id"])
+
+
+@pytest.fixture
+def state(service: ConferenceService) -> State:
+    def state() -> str:
+        listed = urllib3.request("GET", f"{service.url}/api/conferences").json()["conferences"]
+        return json.dumps([{**each, "calls": None} for each in listed])
+
+    return state
+
+
+@pytest.fixture
+def calls(service: ConferenceService) -> Calls:
+    return lambda: len(urllib3.request("GET", f"{service.url}/api/calls").json()["calls"])
+
+
+@pytest.fixture
+def fail(service: ConferenceService) -> Fail:
+    def fail(failure: Failure) -> None:
+        wish: dict[str, object] = {
+            "refuse": failure.status,
+            "headers": dict(failure.headers),
+            "body": failure.body,
+        }
+        if failure.silent:
+            wish = {"stall_after_acting" if failure.after_acting else "stall": 30}
+        answer = urllib3.request("POST", f"{service.url}/api/faults", json=wish)
+        assert answer.status == 204
+
+    return fail
+
+
+def _conference_data(uri: str, name: str = "Demo Conference", conference_id: str = "") -> dict[str, object]:
+    return {
+        "conferenceSolution": {"key": {"type": "addOn"}, "name": name},
+        "conferenceId": conference_id,
+        "entryPoints": [{"entryPointType": "video", "uri": uri}] if uri else [],
+    }
+
+
+@pytest.fixture
+def events(service: ConferenceService, conference: ConferenceKey) -> list[dict[str, object]]:
+    url = f"{service.url}/j/{conference.id}"
+    return [
+        _conference_data(url),
+        _conference_data(url, name="Anything"),
+        _conference_data("", conference_id=conference.id),
+        _conference_data(f"https://www.google.com/url?q={url}"),
+    ]
+
+
+@pytest.fixture
+def look_alikes(service: ConferenceService, conference: ConferenceKey) -> list[dict[str, object]]:
+    place = urlsplit(service.url).netloc
+    host, port = place.split(":")
+    return [
+        _conference_data(uri, name="Another Conference", conference_id=conference.id)
+        for uri in (
+            f"http://{host}.evil.example:{port}/j/{conference.id}",
+            f"http://{place}@evil.example/j/{conference.id}",
+            f"http://user@{place}/j/{conference.id}",
+            f"http://evil.example/?x=http://{place}/j/{conference.id}",
+            f"http://{host}:{int(port) ^ 1}/j/{conference.id}",
+            f"http://{host}/j/{conference.id}",
+            f"http://{place}/x/j/{conference.id}",
+            f"http://{place}/j/{conference.id}/more",
+            f"http://{place}/j/{conference.id.upper()}",
+            f"http://{place}/j/..",
+            f"http://evil.example\\@{place}/j/{conference.id}",
+        )
+    ] + [
+        _conference_data("", conference_id=f"{conference.id} and more"),
+        _conference_data("", name="demo conference", conference_id=conference.id),
+    ]
+
+
+class TestDemo(ProviderContract):
+    pass
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"url": ""}, {"url": 5}, {"url": "http://h", "other": 1}, {"url": "h"}]
+)
+def test_options_that_cannot_work_are_said_at_once(options: dict[str, object]) -> None:
+    with pytest.raises(Misconfigured):
+        Demo(options, connect_s=CONNECT_S, read_s=READ_S)

@@ -1,0 +1,277 @@
+"""Settings: right ones are read, and of wrong ones every problem is told at once and nothing else."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from sync.errors import Misconfigured
+from sync.recognise import System
+from sync.settings import VARIABLES, Door, ProviderSettings, Settings, Times, read
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+KEY_LINE = "k1:" + base64.urlsafe_b64encode(b"secret--" * 4).decode()
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """What a worker cannot do without."""
+    keys = tmp_path / "keys"
+    keys.write_text(KEY_LINE, encoding="utf-8")
+    return {
+        "SYNC_STORE": "sqlite:/var/sync.db",
+        "SYNC_QUEUE": "local",
+        "SYNC_CHANNEL_KEYS": str(keys),
+        "SYNC_CONFERENCES": "{}",
+    }
+
+
+def problems(environ: dict[str, str], door: Door = "worker") -> tuple[str, ...]:
+    with pytest.raises(Misconfigured) as raised:
+        read(environ, door)
+    return raised.value.problems
+
+
+# --- What is read ---
+
+
+def test_little_is_needed_and_the_rest_has_defaults(environ: dict[str, str]) -> None:
+    assert read(environ, "worker") == Settings(
+        sqlite=Path("/var/sync.db"),
+        channel_keys=Path(environ["SYNC_CHANNEL_KEYS"]),
+        times=Times(),
+        project="",
+        region="",
+        database="",
+        worker_url="",
+        dispatch_account="",
+        delegation="",
+        calendar_api="",
+    )
+
+
+def test_everything_that_is_told_is_read(environ: dict[str, str]) -> None:
+    told = {
+        "SYNC_PROJECT": "p",
+        "SYNC_REGION": "r",
+        "SYNC_DATABASE": "d",
+        "SYNC_WORKER_URL": "https://worker.example/",
+        "SYNC_DISPATCH_ACCOUNT": "a",
+        "SYNC_DELEGATION": "s",
+        "SYNC_CALENDAR_API": "http://127.0.0.1:9/",
+        "SYNC_MODE": "apply",
+        "PATH": "of no concern",
+    }
+    settings = read(environ | told, "worker")
+    assert (settings.project, settings.region, settings.database) == ("p", "r", "d")
+    assert (settings.worker_url, settings.dispatch_account) == ("https://worker.example/", "a")
+    assert (settings.delegation, settings.calendar_api) == ("s", "http://127.0.0.1:9/")
+
+
+def test_times_are_changed_by_name(environ: dict[str, str]) -> None:
+    settings = read(environ | {"SYNC_TIMES": " grace=1.5\n bucket=0.2 "}, "webhook")
+    assert settings.times == Times(grace=1.5, bucket=0.2)
+
+
+CONFERENCES = {
+    "providers": {
+        "demo": {"use": "demo", "options": {"url": "http://x", "secret": "hush"}},
+        "own": {"use": "a.b:C"},
+    },
+    "systems": [{"provider": "demo", "hosts": ["127.0.0.1:8080"], "path": "^/j/([a-z0-9-]+)"}],
+}
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_conferences_are_read_from_a_file_or_as_they_stand(
+    environ: dict[str, str], tmp_path: Path, from_file: bool
+) -> None:
+    text = json.dumps(CONFERENCES)
+    (tmp_path / "conferences.json").write_text(text, encoding="utf-8")
+    environ["SYNC_CONFERENCES"] = str(tmp_path / "conferences.json") if from_file else text
+    settings = read(environ, "worker")
+    assert settings.providers == (
+        ProviderSettings("demo", "demo", {"url": "http://x", "secret": "hush"}),
+        ProviderSettings("own", "a.b:C"),
+    )
+    assert settings.systems == (System("demo", hosts=("127.0.0.1:8080",), path="^/j/([a-z0-9-]+)"),)
+
+
+def test_a_webhook_knows_nothing_of_conferences(environ: dict[str, str]) -> None:
+    environ["SYNC_CONFERENCES"] = "{broken"
+    assert read(environ, "webhook").providers == ()
+    del environ["SYNC_CONFERENCES"]
+    assert read(environ, "webhook").systems == ()
+
+
+# --- What is refused ---
+
+WRONG = [
+    ({"SYNC_STORE": ""}, r"SYNC_STORE is missing: sqlite:PATH\."),
+    ({"SYNC_STORE": "sqlite:"}, r"SYNC_STORE is not sqlite:PATH\."),
+    ({"SYNC_STORE": "postgres:x", "SYNC_QUEUE": ""}, r"SYNC_STORE is not sqlite:PATH\."),
+    ({"SYNC_STORE": "firestore"}, r"SYNC_STORE=firestore is not built in this version"),
+    ({"SYNC_STORE": "firestore"}, r"SYNC_QUEUE=local .* needs SYNC_STORE=sqlite:PATH\."),
+    ({"SYNC_QUEUE": ""}, r"SYNC_QUEUE is missing: local\."),
+    ({"SYNC_QUEUE": "inline"}, r"SYNC_QUEUE names inline, which is not built in this version"),
+    ({"SYNC_QUEUE": "projects/p/queues/q"}, r"SYNC_QUEUE names a Cloud Tasks queue, which is not built"),
+    ({"SYNC_QUEUE": "locl"}, r"SYNC_QUEUE is not local; did you mean local\?"),
+    ({"SYNC_CHANNEL_KEYS": ""}, r"SYNC_CHANNEL_KEYS is missing"),
+    ({"SYNC_CHANNEL_KEYS": "/nowhere"}, r"SYNC_CHANNEL_KEYS names a file that cannot be read: No such file"),
+    ({"SYNC_CONFERENCES": ""}, r"SYNC_CONFERENCES is missing"),
+    ({"SYNC_CONFERENCES": "/nowhere"}, r"SYNC_CONFERENCES names a file that cannot be read: No such file"),
+    ({"SYNC_CONFERENCES": "{"}, r"SYNC_CONFERENCES is not a JSON object\."),
+    ({"SYNC_CONFERENCES": '{"a":' * 100_000}, r"SYNC_CONFERENCES is not a JSON object\."),
+    ({"SYNC_CONFERENCES": '{"sytems": []}'}, r"sytems is not a key of .*; did you mean systems\?"),
+    ({"SYNC_CONFERENCES": '{"providers": []}'}, r"providers that are not an object of names\."),
+    ({"SYNC_CONFERENCES": '{"systems": {}}'}, r"systems that are not a list\."),
+    ({"SYNC_MODE": "observe"}, r"SYNC_MODE=observe is not built in this version"),
+    ({"SYNC_MODE": "aply"}, r"SYNC_MODE is not apply; did you mean apply\?"),
+    ({"SYNC_WORKER_URL": "worker.example"}, r"SYNC_WORKER_URL is not an http or https URL\."),
+    ({"SYNC_CALENDAR_API": "ftp://x/"}, r"SYNC_CALENDAR_API is not an http or https URL\."),
+    ({"SYNC_CALENDAR_API": "http://[x/"}, r"SYNC_CALENDAR_API is not an http or https URL\."),
+    ({"SYNC_STOR": "x"}, r"SYNC_STOR is not a variable; did you mean SYNC_STORE\?"),
+    ({"SYNC_XYZZY": "x"}, r"SYNC_XYZZY is not a variable\."),
+    ({"SYNC_TIMES": "leese=9"}, r"SYNC_TIMES does not know leese; did you mean lease\?"),
+    ({"SYNC_TIMES": "grace=1 grace=2"}, r"SYNC_TIMES names grace twice\."),
+    ({"SYNC_TIMES": "lease=40"}, r"lease must be longer than lease_margin \+ calendar_timeout\."),
+    ({"SYNC_TIMES": "lease=45 read_timeout=30"}, r"lease must be .* connect_timeout \+ read_timeout\."),
+    ({"SYNC_TIMES": "horizon=12"}, r"horizon must not be shorter than connect_timeout \+ read_timeout\."),
+    ({"SYNC_TIMES": "most_backoff=4"}, r"most_backoff must not be shorter than first_backoff\."),
+    *(
+        ({"SYNC_TIMES": f"grace{bad}"}, r"gives grace no number")
+        for bad in ("", "=", "=x", "=0", "=-1", "=inf", "=nan")
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), WRONG)
+def test_what_is_wrong_is_said_in_a_sentence(
+    environ: dict[str, str], change: dict[str, str], sentence: str
+) -> None:
+    assert any(re.search(sentence, problem) for problem in problems(environ | change))
+
+
+def test_a_file_of_keys_is_judged_without_being_quoted(environ: dict[str, str]) -> None:
+    Path(environ["SYNC_CHANNEL_KEYS"]).write_text(KEY_LINE + "\nk2:hush", encoding="utf-8")
+    (problem,) = problems(environ, "webhook")
+    assert problem.startswith("SYNC_CHANNEL_KEYS names a file without good keys: line 2 ")
+    assert "hush" not in problem
+
+
+def test_a_file_that_is_no_text_is_a_problem_and_no_crash(environ: dict[str, str]) -> None:
+    Path(environ["SYNC_CHANNEL_KEYS"]).write_bytes(b"\xff")
+    assert problems(environ) == ("SYNC_CHANNEL_KEYS names a file that cannot be read: it is not UTF-8 text.",)
+
+
+@pytest.mark.parametrize(
+    ("provider", "sentence"),
+    [
+        (
+            {"use": "demo", "option": {}},
+            "option is not a key of SYNC_CONFERENCES, provider demo; did you mean options?",
+        ),
+        ({"use": "demo", "options": []}, "SYNC_CONFERENCES, provider demo: options are not an object."),
+        (
+            {"use": "a b"},
+            "SYNC_CONFERENCES, provider demo: use is not the name of a provider, nor module:Class.",
+        ),
+        ({}, "SYNC_CONFERENCES, provider demo: use is not the name of a provider, nor module:Class."),
+        ("demo", "SYNC_CONFERENCES, provider demo: use is not the name of a provider, nor module:Class."),
+    ],
+)
+def test_a_provider_that_makes_no_sense_is_named(
+    environ: dict[str, str], provider: object, sentence: str
+) -> None:
+    environ["SYNC_CONFERENCES"] = json.dumps({"providers": {"demo": provider}})
+    assert problems(environ) == (sentence,)
+
+
+def test_a_provider_cannot_be_called_what_a_conference_key_cannot_hold(environ: dict[str, str]) -> None:
+    environ["SYNC_CONFERENCES"] = json.dumps({"providers": {"a:b": {"use": "demo"}}})
+    (problem,) = problems(environ)
+    assert "a name is lower-case letters" in problem
+
+
+@pytest.mark.parametrize(
+    ("system", "sentence"),
+    [
+        ("demo", "SYNC_CONFERENCES, system 1 is not an object."),
+        (
+            {"provider": "demo", "host": []},
+            "host is not a key of SYNC_CONFERENCES, system 1; did you mean hosts?",
+        ),
+        ({"provider": "demo", "hosts": "x"}, "SYNC_CONFERENCES, system 1: hosts is not a list of texts."),
+        ({"provider": "demo", "hosts": [1]}, "SYNC_CONFERENCES, system 1: hosts is not a list of texts."),
+        ({"provider": "demo", "path": ["x"]}, "SYNC_CONFERENCES, system 1: path is not a text."),
+        ({"provider": "demo", "path": "("}, "SYNC_CONFERENCES, system 1: path is not a regular expression."),
+    ],
+)
+def test_a_system_that_makes_no_sense_is_named(
+    environ: dict[str, str], system: object, sentence: str
+) -> None:
+    environ["SYNC_CONFERENCES"] = json.dumps({"systems": [system]})
+    assert problems(environ) == (sentence,)
+
+
+def test_all_problems_are_told_at_once(environ: dict[str, str]) -> None:
+    told = problems({"SYNC_STORE": "firestore", "SYNC_TYPO": "1", "SYNC_TIMES": "grace=0 x=1"})
+    named = {re.match(r"\w+", problem)[0] for problem in told}  # type: ignore[index]
+    assert named == {
+        "SYNC_TYPO",
+        "SYNC_STORE",
+        "SYNC_QUEUE",
+        "SYNC_CHANNEL_KEYS",
+        "SYNC_CONFERENCES",
+        "SYNC_TIMES",
+    }
+    assert len(told) == 7
+
+
+# --- What stays unsaid, and what stays unloaded ---
+
+
+def test_settings_do_not_print_what_providers_are_told(environ: dict[str, str]) -> None:
+    environ["SYNC_CONFERENCES"] = json.dumps(CONFERENCES)
+    assert "hush" not in repr(read(environ, "worker"))
+
+
+def test_settings_load_nothing_heavy() -> None:
+    seen = "import sys; bare = {*sys.modules}; import sync.settings; print(*({*sys.modules} - bare))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", seen], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    roots = {name.partition(".")[0] for name in loaded.stdout.split()}
+    assert "sync" in roots
+    assert roots <= sys.stdlib_module_names | {"sync"}
+
+
+# --- The documentation ---
+
+
+def test_the_page_lists_every_variable_and_no_other() -> None:
+    assert sorted(re.findall(r"^\| `(SYNC_\w+)`", DOCS, re.MULTILINE)) == sorted(VARIABLES)
+
+
+def test_the_page_lists_every_time_with_its_default_and_no_other() -> None:
+    listed = {
+        name: float(text) for name, text in re.findall(r"^\| `([a-z_]+)` \| (\d+) \|", DOCS, re.MULTILINE)
+    }
+    assert listed == {each.name: each.default for each in fields(Times)}
+
+
+def test_the_page_names_every_field_of_a_system() -> None:
+    assert {each.name for each in fields(System)} <= {*re.findall(r"\w+", DOCS)}
+
+
+def test_the_example_of_the_page_works(environ: dict[str, str]) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)
+    settings = read(environ | {"SYNC_CONFERENCES": example}, "worker")
+    assert [provider.name for provider in settings.providers] == ["demo"]
+    assert [system.provider for system in settings.systems] == ["demo"]
