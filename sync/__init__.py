@@ -3,20 +3,24 @@
 The house, in reading order:
 
     main.py          two doors: webhook(request) and worker(request)
-    notification     headers of a push -> Notification, or a refusal; no I/O
-    wake             a durable request to look at one calendar, one per time bucket
+    receive          a notification becomes a wake, or nothing
+    notification     the headers of a push -> Notification | Rejection; no I/O
+    wake             a durable request to look at one calendar, one for each time bucket
+    work             the worker's tasks and jobs
     one_pass         one run over one calendar: claim -> pull -> apply -> close
     pull             listing -> ledger -> token
     event            the only place that knows Google's event JSON
     recognise        which conference an event carries
-    ledger           links and conferences: what we know and what we want
+    ledger           which event carries which conference; record(event)
+    conference       what we know and want of one conference, and how that changes
+    meeting          what a provider is told, and its fingerprint
     decide           (conference, now) -> what to do about it
     apply            wants -> intents -> provider -> settled
     tend             converge channels, sweep calendars
-    ports            what the rooms above ask of the world outside
-    meeting          what a provider is told about a meeting
-    cursor lease channel records errors
-    settings logs wiring
-    google/ conferences/ local/      adapters: they know ports and nouns, never use cases
-    simulator/ cli/                  a stand-in for Google Calendar; the command line
+    tenure           what is done under one calendar's lease
+    ports            what all of these ask of the world outside
+    cursor lease channel codes errors policy records      nouns, tables and arithmetic
+    settings keyfile logs wiring                          the environment, the keys, the records, the one assembly
+    google conferences local                              adapters: they know ports and nouns, never use cases
+    simulator cli                                         a stand-in for Google Calendar; the command line
 """
