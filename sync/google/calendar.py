@@ -66,7 +66,6 @@ logging.getLogger("google_auth_httplib2").setLevel(logging.CRITICAL)
 _REASON = re.compile(r"[\w.]{1,64}", re.ASCII)
 _SECONDS = re.compile(r"\d{1,6}", re.ASCII)
 _HIDING_ROLES = ("none", "freeBusyReader")
-_CAUTIOUS = ("reader", "UTC")  # of a calendar not listed yet: what looks hidden may be
 
 
 class GoogleCalendar:
@@ -113,8 +112,8 @@ class GoogleCalendar:
         return self._page(calendar, call, self._answer(call, calendar.subject, request))
 
     def get(self, calendar: CalendarId, event_id: str) -> Event | Unreadable:
+        role, time_zone = self._seen.get(calendar) or self._regard(calendar)
         request = self._events.get(calendarId=calendar.id, eventId=event_id, fields=EVENT_FIELDS)
-        role, time_zone = self._seen.get(calendar, _CAUTIOUS)
         try:
             raw = self._answer(_Call.GET, calendar.subject, request)
         except Refused as error:
@@ -146,6 +145,12 @@ class GoogleCalendar:
             self._answer(_Call.STOP, channel.subject, request)
         except Gone:
             return
+
+    def _regard(self, calendar: CalendarId) -> tuple[str, str]:
+        """What a listing says of its calendar, without its events: an event read by name does not tell it."""
+        request = self._events.list(calendarId=calendar.id, maxResults=1, fields="accessRole,timeZone")
+        self._page(calendar, _Call.LIST, self._answer(_Call.LIST, calendar.subject, request))
+        return self._seen[calendar]
 
     def _page(self, calendar: CalendarId, call: "_Call", answer: object) -> Page:
         page = answer if isinstance(answer, dict) else {}

@@ -195,6 +195,15 @@ def anonymous(server: Server, call_s: float = WAIT_S) -> GoogleCalendar:
     return GoogleCalendar(root_url=server.url, call_s=call_s)
 
 
+def listed(server: Server, call_s: float = WAIT_S) -> GoogleCalendar:
+    """A client that has listed the calendar before, and so knows how much of it can be seen."""
+    calendar = anonymous(server, call_s)
+    server.will(page())
+    calendar.list_page(ANNA, WINDOW, "")
+    server.asked.clear()
+    return calendar
+
+
 # --- What is asked ---
 
 FORBIDDEN_WITH_A_TOKEN = {
@@ -349,16 +358,32 @@ def test_an_event_is_read_as_the_last_listing_showed_its_calendar(server: Server
     assert server.asked[-1].query["fields"] == [EVENT_FIELDS]
 
 
-def test_without_a_listing_what_looks_hidden_may_be(server: Server) -> None:
-    server.will(Answer(body=json.dumps(PRIVATE).encode()))
+@pytest.mark.parametrize(("role", "whole"), [("owner", True), ("reader", False)])
+def test_without_a_listing_one_event_is_read_with_the_role_and_the_zone_of_its_calendar(
+    server: Server, role: str, whole: bool
+) -> None:
+    zoneless = {
+        **PRIVATE,
+        "start": {"dateTime": "2026-03-01T09:00:00Z"},
+        "end": {"dateTime": "2026-03-01T10:00:00Z"},
+    }
+    server.will(page(accessRole=role), Answer(body=json.dumps(zoneless).encode()))
     read = anonymous(server).get(ANNA, "e1")
     assert isinstance(read, Event)
-    assert not read.whole
+    assert read.times is not None
+    assert (read.whole, read.times.time_zone) == (whole, "Europe/Berlin")
+
+
+def test_a_calendar_that_cannot_be_seen_says_nothing_of_its_events(server: Server) -> None:
+    server.will(refusal(404, "notFound"))
+    with pytest.raises(AccessLost):
+        anonymous(server).get(ANNA, "e1")
 
 
 def test_a_cancelled_event_is_a_tombstone(server: Server) -> None:
+    calendar = listed(server)
     server.will(Answer(body=b'{"id": "e1", "status": "cancelled"}'))
-    read = anonymous(server).get(ANNA, "e1")
+    read = calendar.get(ANNA, "e1")
     assert isinstance(read, Event)
     assert read.kind is event.Kind.TOMBSTONE
 
@@ -371,8 +396,9 @@ def test_an_answer_about_something_else_is_no_evidence_about_the_event(server: S
 
 
 def test_an_event_whose_question_google_refuses_is_unreadable_and_stops_nothing(server: Server) -> None:
+    calendar = listed(server)
     server.will(refusal(400, "invalid"))
-    assert anonymous(server).get(ANNA, "e1") == Unreadable("e1", "events.get: 400 invalid")
+    assert calendar.get(ANNA, "e1") == Unreadable("e1", "events.get: 400 invalid")
 
 
 # --- Channels ---
@@ -478,9 +504,10 @@ REFUSALS = [
 def test_a_refusal_becomes_the_error_of_whoever_must_act(
     server: Server, call: str, status: int, reason: str, kind: type[SyncError]
 ) -> None:
+    calendar = listed(server)
     server.will(refusal(status, reason))
     with pytest.raises(SyncError) as raised:
-        CALLS[call](anonymous(server))
+        CALLS[call](calendar)
     assert type(raised.value) is kind
     assert str(status) in str(raised.value)
     assert reason in str(raised.value)

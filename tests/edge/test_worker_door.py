@@ -21,7 +21,16 @@ def test_a_wake_for_a_calendar_nobody_knows_is_done_at_once(worker: FlaskClient)
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"7", b'{"kind": "sync"}', b'{"kind": "dance", "subject": "x"}', b"\xff", b"[" * 100_000],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b'{"kind": "sync"}',
+        b'{"kind": "dance", "subject": "x"}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
     ids=["nothing", "half", "a list", "a number", "no subject", "unknown kind", "not UTF-8", "a deep nest"],
 )
 def test_a_task_that_says_nothing_is_refused(
@@ -57,7 +66,11 @@ def test_other_methods_are_refused(worker: FlaskClient, path: str, method: str) 
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(Transient("the store does not answer"), 503), (LeaseLost("overtaken"), 500), (ValueError("secret"), 500)],
+    [
+        (Transient("the store does not answer"), 503),
+        (LeaseLost("overtaken"), 500),
+        (ValueError("secret"), 500),
+    ],
     ids=["passing", "out of place", "a bug"],
 )
 def test_what_goes_wrong_is_told_once_and_sent_again(
