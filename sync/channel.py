@@ -47,8 +47,10 @@ class Keys:
 def parse_keys(text: str) -> Keys:
     """Read lines `id:base64url` (32 bytes), newest last. Raises ValueError naming the line, not its contents."""
     keys: list[Key] = []
-    for number, line in enumerate(text.split(), start=1):
-        match = _KEY_LINE.fullmatch(line)
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = _KEY_LINE.fullmatch(line.strip())
         if match is None:
             raise ValueError(f"line {number} is not `id:base64url of 32 bytes`")
         key = Key(match[1], base64.urlsafe_b64decode(match[2].rstrip("=") + "="))
@@ -111,7 +113,8 @@ def key_id_of(token: str) -> str:
 
 
 def _mac(secret: bytes, key_id: str, channel_id: str, calendar: str, expires_at: str) -> str:
-    message = "\0".join(("channel-token", key_id, channel_id, calendar, expires_at)).encode()
+    fields = ("channel-token", key_id, channel_id, calendar, expires_at)
+    message = "\0".join(fields).encode(errors="surrogatepass")  # a header may hold anything at all
     return base64.urlsafe_b64encode(hmac.digest(secret, message, hashlib.sha256)).rstrip(b"=").decode()
 
 

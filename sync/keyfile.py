@@ -50,7 +50,9 @@ class KeyFile:
         """The newest key that every verifier has had time to read: known for two periods, or the only one."""
         now = self._monotonic()
         settled = [
-            key for key in self.keys.oldest_first if now - self._known_since[key.id] >= 2 * self._reread_s
+            key
+            for key in self.keys.oldest_first
+            if now - self._known_since.get(key.id, now) >= 2 * self._reread_s
         ]
         return settled[-1] if settled else self.keys.oldest_first[0]
 
@@ -58,7 +60,8 @@ class KeyFile:
         keys = parse_keys(self._path.read_text())
         now = self._monotonic()
         self._known_since = {key.id: self._known_since.get(key.id, now) for key in keys.oldest_first}
-        self._strangers = {key_id: at for key_id, at in self._strangers.items() if now - at <= 3600}
+        strangers = list(self._strangers.items())  # at once: requests add to them meanwhile
+        self._strangers = {key_id: at for key_id, at in strangers if now - at <= 3600}
         return keys
 
     def _reread_for_ever(self) -> None:

@@ -102,7 +102,8 @@ def _class(use: str) -> Callable[..., Provider]:
     except ImportError as error:
         raise Misconfigured([f"{module_name} cannot be imported: {error}."]) from None
     if not isinstance(found := getattr(module, name, None), type):
-        classes = [name for name, value in vars(module).items() if isinstance(value, type)]
+        own = (value for value in vars(module).values() if getattr(value, "__module__", "") == module_name)
+        classes = [value.__name__ for value in own if isinstance(value, type)]
         raise Misconfigured([f"{module_name} has no class {name}{_nearest(name, classes)}"])
     return cast(Callable[..., Provider], found)
 

@@ -1,5 +1,7 @@
 """A conference's transitions: what we believe of the provider is true, or it is a debt that will be paid."""
 
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -81,7 +83,7 @@ def test_a_use_that_returns_changed_is_told() -> None:
     ],
     ids=["a call is under way", "a call may have landed"],
 )
-def test_a_want_that_returns_is_told_again_while_the_provider_is_in_doubt(doubt: dict[str, object]) -> None:
+def test_a_want_that_returns_is_told_again_while_the_provider_is_in_doubt(doubt: dict[str, Any]) -> None:
     changed = used(conference(**doubt), "cal.e1", "f2")
     assert used(changed, "cal.e1", "f1").pending
 

@@ -7,8 +7,6 @@ from sync.lease import Hold, Lease, deadline
 
 LEASE_S, MARGIN_S = 90.0, 20.0
 
-times = st.floats(0, 4e9)
-
 
 def hold(lease: Lease, until: float = 0.0) -> Hold:
     return Hold("cal", lease.owner, lease.fence, until)
@@ -63,14 +61,13 @@ def test_a_call_that_would_end_at_the_deadline_is_not_started() -> None:
     assert not held.may_start(90.0, takes_s=10.0)
 
 
-@given(asked=times, delay=st.floats(0, 60), monotonic=st.floats(0, 1e7), takes_s=st.floats(0, 30))
+@given(delay=st.floats(0, 60), waited=st.floats(0, 120), takes_s=st.floats(0, 120))
 def test_every_call_that_may_start_ends_a_margin_before_the_store_lets_another_in(
-    asked: float, delay: float, monotonic: float, takes_s: float
+    delay: float, waited: float, takes_s: float
 ) -> None:
     """However long the grant was on its way: our share counts from before we asked."""
-    lease = Lease().granted("one", asked + delay)
+    asked_at, monotonic = 1_900_000_000.0, 5000.0
+    lease = Lease().granted("one", asked_at + delay)
     held = hold(lease, deadline(monotonic, LEASE_S, MARGIN_S))
-    since_asked = LEASE_S - MARGIN_S - takes_s
-    latest = monotonic + since_asked
-    assert not held.may_start(latest + 1e-3, takes_s)
-    assert asked + since_asked + takes_s + MARGIN_S <= lease.ends_at(LEASE_S) + 1e-3
+    if held.may_start(monotonic + waited, takes_s):
+        assert asked_at + waited + takes_s + MARGIN_S <= lease.ends_at(LEASE_S)

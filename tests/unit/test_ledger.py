@@ -193,6 +193,15 @@ def test_an_event_deleted_before_its_provider_was_told_still_leaves_a_conference
     assert (books["c1"].pending, books["c1"].state) == (True, State.OK)
 
 
+def test_an_unchanged_event_takes_no_conference_from_the_calendar_that_looks_after_it(books: Books) -> None:
+    books.record(event(), calendar="a")
+    books.record(event(), calendar="b")
+    before = books.everything()
+    books.record(event(), calendar="a")
+    assert books["c1"].home == "b"
+    assert books.everything() == before
+
+
 def test_of_two_events_with_one_conference_the_first_deletion_drops_nothing(known: Books) -> None:
     known.record(event("e2", start=NOW + 2 * DAY))
     assert known.record(cancelled()) == [Code.SHARED_BY_OTHER_EVENT]
@@ -370,7 +379,7 @@ def test_a_series_takes_over_the_conference_of_its_occurrence(books: Books) -> N
 
 
 def test_series_come_before_their_occurrences() -> None:
-    items = [occurrence(), Unreadable("x", "why"), weekly(), cancelled()]
+    items: list[Event | Unreadable] = [occurrence(), Unreadable("x", "why"), weekly(), cancelled()]
     assert [item.id for item in in_order(items)] == ["x", "s", "e1", OCCURRENCE]
 
 

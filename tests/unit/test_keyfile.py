@@ -1,0 +1,183 @@
+"""The key file: rotation without a deploy, without a lost hint and without a wait for the disk."""
+
+import base64
+import threading
+from pathlib import Path
+
+import pytest
+
+from sync.channel import Key
+from sync.keyfile import KeyFile
+from tests.clock import ManualClock
+
+PERIOD = 60.0
+K1, K2, K3 = (Key(f"k{number}", bytes([number]) * 32) for number in (1, 2, 3))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "keys"
+    write(path, K1)
+    return path
+
+
+@pytest.fixture
+def keys(path: Path, clock: ManualClock) -> KeyFile:
+    return KeyFile(path, PERIOD, clock.monotonic)
+
+
+def write(path: Path, *keys: Key) -> None:
+    path.write_text("".join(f"{key.id}:{base64.urlsafe_b64encode(key.secret).decode()}\n" for key in keys))
+
+
+# --- Reading ---
+
+
+def test_the_keys_are_there_from_the_start(keys: KeyFile) -> None:
+    assert keys.keys.oldest_first == (K1,)
+
+
+@pytest.mark.parametrize("contents", [None, "", "k1:short"])
+def test_without_readable_keys_nothing_starts(path: Path, clock: ManualClock, contents: str | None) -> None:
+    path.unlink() if contents is None else path.write_text(contents)
+    with pytest.raises((OSError, ValueError)):
+        KeyFile(path, PERIOD, clock.monotonic)
+
+
+def test_a_new_key_verifies_as_soon_as_it_was_read(keys: KeyFile, path: Path) -> None:
+    write(path, K1, K2)
+    assert keys.keys.find("k2") is None
+    keys.reread()
+    assert keys.keys.find("k2") == K2
+
+
+@pytest.mark.parametrize("contents", [None, b"", b"k1:short", b"\xff\xfe"])
+def test_while_the_file_cannot_be_read_the_last_good_keys_serve(
+    keys: KeyFile, path: Path, contents: bytes | None
+) -> None:
+    path.unlink() if contents is None else path.write_bytes(contents)
+    keys.reread()
+    assert keys.keys.oldest_first == (K1,)
+    write(path, K2)
+    keys.reread()
+    assert keys.keys.oldest_first == (K2,)
+
+
+def test_one_thread_rereads_however_often_it_is_started(path: Path) -> None:
+    changed = threading.Event()
+    keys = KeyFile(path, 0.01, lambda: 0.0)
+    keys.reread = changed.set  # type: ignore[method-assign]
+    before = threading.active_count()
+    keys.keep_fresh()
+    keys.keep_fresh()
+    assert threading.active_count() == before + 1
+    assert changed.wait(10)
+
+
+# --- Signing ---
+
+
+def test_the_only_key_signs_at_once(keys: KeyFile) -> None:
+    assert keys.signing_key() == K1
+
+
+def test_a_new_key_signs_only_after_two_periods(keys: KeyFile, path: Path, clock: ManualClock) -> None:
+    clock.advance(10 * PERIOD)
+    write(path, K1, K2)
+    keys.reread()
+    assert keys.signing_key() == K1
+    clock.advance(2 * PERIOD - 0.1)
+    assert keys.signing_key() == K1
+    clock.advance(0.1)
+    assert keys.signing_key() == K2
+
+
+def test_reading_a_new_key_again_does_not_make_it_newer(
+    keys: KeyFile, path: Path, clock: ManualClock
+) -> None:
+    clock.advance(10 * PERIOD)
+    write(path, K1, K2)
+    for _ in range(3):
+        keys.reread()
+        clock.advance(PERIOD)
+    assert keys.signing_key() == K2
+
+
+def test_a_withdrawn_key_signs_no_more(keys: KeyFile, path: Path, clock: ManualClock) -> None:
+    clock.advance(10 * PERIOD)
+    write(path, K2)
+    keys.reread()
+    assert keys.signing_key() == K2
+
+
+def test_there_is_a_key_to_sign_with_at_every_moment_of_a_rotation(
+    keys: KeyFile, path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also between reading the new keys and using them."""
+    signed: list[Key] = []
+
+    class Watched(dict[str, float]):
+        def items(self):  # type: ignore[no-untyped-def]
+            signed.append(keys.signing_key())
+            return super().items()
+
+    monkeypatch.setattr(keys, "_strangers", Watched(stranger=0.0))
+    write(path, K2)
+    keys.reread()
+    assert signed == [K1]
+    assert keys.signing_key() == K2
+
+
+# --- Keys not known yet ---
+
+
+def test_an_unknown_key_may_yet_be_known_until_a_period_has_passed(keys: KeyFile, clock: ManualClock) -> None:
+    assert keys.may_yet_know("k2")
+    clock.advance(PERIOD)
+    assert keys.may_yet_know("k2")
+    clock.advance(0.1)
+    assert not keys.may_yet_know("k2")
+
+
+def test_each_unknown_key_has_its_own_period(keys: KeyFile, clock: ManualClock) -> None:
+    keys.may_yet_know("k2")
+    clock.advance(PERIOD + 1)
+    assert keys.may_yet_know("k3")
+    assert not keys.may_yet_know("k2")
+
+
+def test_so_many_made_up_keys_take_no_memory_and_hide_no_real_one(keys: KeyFile, clock: ManualClock) -> None:
+    for number in range(1000):
+        keys.may_yet_know(f"made up {number}")
+    assert len(keys._strangers) == 64
+    clock.advance(PERIOD + 1)
+    assert keys.may_yet_know("k2")
+
+
+def test_made_up_keys_are_forgotten_in_time(keys: KeyFile, clock: ManualClock) -> None:
+    keys.may_yet_know("made up")
+    clock.advance(3601)
+    keys.reread()
+    assert keys.may_yet_know("made up")
+
+
+def test_a_stranger_at_the_door_does_not_disturb_the_rereading(
+    keys: KeyFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread of its own reads the keys while others serve requests: one may come at any moment."""
+    strangers = iter(range(50))
+
+    class Busy(float):
+        def __rsub__(self, other: float) -> float:
+            keys.may_yet_know(f"stranger {next(strangers)}")
+            return other - float(self)
+
+    monkeypatch.setattr(keys, "_strangers", {"first": Busy(0.0), "second": Busy(0.0)})
+    write(path, K1, K2)
+    keys.reread()
+    assert keys.keys.oldest_first == (K1, K2)
