@@ -1,0 +1,1 @@
+"""What the stand-in for Google Calendar promises, seen from outside wherever that is possible."""
