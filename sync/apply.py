@@ -216,7 +216,7 @@ class _Apply:
         if not events:
             self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
             return None
-        return meeting.meeting(events, item.want.leader if item.want.leader in events else max(events))
+        return meeting.meeting(events, meeting.leader({ref: item.refs[ref].reach for ref in events}))
 
     def _readable(self, ref: str) -> CalendarRecord | None:
         """The calendar a ref is in, if it can be read."""
@@ -239,10 +239,15 @@ class _Apply:
             self._wake(calendar.key)
             return self._postpone(item, self._policy.buckets.settle_s, Code.RETRY_LATER)
 
-        def body(book: Ledger, now: float) -> None:
+        def body(book: Ledger, now: float) -> bool:
             ledger.record(book, seen, self._policy.rules, now, now - self._policy.window_s)
+            return bool(book.changed_conferences)
 
-        return self._tenure.change(body)
+        if not self._tenure.change(body):
+            self._postpone(
+                item, self._policy.backoff.most_s, Code.ACCESS_LOST
+            )  # it shows us nothing to go by
+        return None
 
     # --- deletion ---------------------------------------------------------------------------------------
 

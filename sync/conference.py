@@ -108,10 +108,15 @@ def unused(conference: Conference, ref: str, home: str, now: float) -> Conferenc
     return _wanting(replace(conference, refs=refs, former=former, home=home), now)
 
 
-def released(conference: Conference, ref: str, now: float) -> Conference:
-    """We may no longer speak for this event. If it was the last, nobody does: nothing is changed or deleted."""
+def released(conference: Conference, ref: str, home: str, now: float) -> Conference:
+    """We may no longer speak for this event. If it was the last, nobody does: nothing is changed or deleted.
+
+    It is remembered, and so asked before others' going leads to a deletion: it may still use the conference.
+    """
+    if ref not in conference.refs:
+        return conference
     refs = {key: value for key, value in conference.refs.items() if key != ref}
-    rest = replace(conference, refs=refs)
+    rest = replace(remembered(conference, ref, conference.refs[ref]), refs=refs, home=home)
     return _wanting(rest, now) if refs else rest
 
 

@@ -56,8 +56,10 @@ def decide(conference: Conference, now: float, grace_s: float) -> Action:
     """The one next step for this conference."""
     if conference.state in (State.GONE, State.LOST, State.HELD):
         return Nothing(None, Code.HELD if conference.state is State.HELD else Code.UNCHANGED)
-    if len(conference.refs or conference.former) > ROOM_REFS:
+    if len(conference.refs) > ROOM_REFS:
         return Nothing(None, Code.PERSONAL_ROOM)
+    if not conference.refs and len(conference.former) > ROOM_REFS:
+        return Nothing(None, Code.HELD)
     if conference.intent is not None and now < conference.intent.until:
         return Nothing(conference.intent.until)
     verify_at = conference.verify_at if conference.refs else None

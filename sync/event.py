@@ -1,5 +1,6 @@
 """The only place that knows Google's event JSON: parse(raw) -> Event | Unreadable, and it never raises."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -44,6 +45,11 @@ class Carried:
     script_id: str  # addOnParameters: which add-on made it
     real_id: str  # addOnParameters: the conference's id at its provider
     uris: tuple[str, ...]  # video entry points first, then the other web ones
+
+    @property
+    def trace(self) -> str:
+        """A hash of all of it: whether an event still carries the same, whatever our rules make of it."""
+        return hashlib.sha256(repr(self).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

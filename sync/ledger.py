@@ -35,6 +35,7 @@ class Link:
     end: float | None = None  # seconds since the epoch; None: without an end that we know of
     exceptions: tuple[str, ...] = ()  # occurrences of this series with a link of their own
     doubted_at: float | None = None  # a full listing did not mention it: ask for it by name
+    carried: str = ""  # the trace of the conference data it was made from
 
     @property
     def ref(self) -> str:
@@ -168,13 +169,17 @@ def _guest_copy(ledger: Ledger, link: Link | None, now: float) -> Code:
 def _without(ledger: Ledger, event: Event, link: Link | None, rules: Rules, why: Code, now: float) -> Code:
     if link is None or not link.live or link.conference is None:
         return why
-    if rules.carries(event, link.conference):
+    if rules.carries(event, link.conference) or _carries_the_same(event, link):
         _is_released(ledger, link, now)  # it is the settings that have changed, not the event
         return why
     if not event.whole:
         return Code.ACCESS_LOST
     _goes(ledger, link, now)
     return Code.DETACHED
+
+
+def _carries_the_same(event: Event, link: Link) -> bool:
+    return event.carried is not None and event.carried.trace == link.carried
 
 
 def _speaks_through_its_series(ledger: Ledger, event: Event, key: ConferenceKey) -> bool:
@@ -211,13 +216,23 @@ def _carrying(
     if link is None and reach.is_over(since):
         return Code.OUT_OF_WINDOW
     if link is not None and link.live and link.conference != key:
-        _goes(ledger, link, now)
+        _is_released(ledger, link, now) if _carries_the_same(event, link) else _goes(ledger, link, now)
     before = ledger.conference(key) or Conference(key, home=ledger.calendar_key)
     use = Ref(meeting.fingerprint(event, times), reach)
     ref = ref_of(ledger.calendar_key, event.id)
     after = conferences.used(before, ref, use, ledger.calendar_key, now)
-    exceptions = link.exceptions if link else ()
-    ledger.put_link(Link(ledger.calendar_key, event.id, key, True, use.fingerprint, reach.end, exceptions))
+    ledger.put_link(
+        Link(
+            ledger.calendar_key,
+            event.id,
+            key,
+            live=True,
+            fingerprint=use.fingerprint,
+            end=reach.end,
+            exceptions=link.exceptions if link else (),
+            carried=event.carried.trace if event.carried else "",
+        )
+    )
     if after.want != before.want or set(after.refs) != set(before.refs):
         ledger.put_conference(after)
     _absorb_exceptions(ledger, event.id, key, now)
@@ -269,4 +284,4 @@ def _is_released(ledger: Ledger, link: Link | None, now: float) -> None:
     ledger.put_link(replace(link, live=False, doubted_at=None))
     conference = ledger.conference(link.conference) if link.conference else None
     if conference is not None:
-        ledger.put_conference(conferences.released(conference, link.ref, now))
+        ledger.put_conference(conferences.released(conference, link.ref, ledger.calendar_key, now))

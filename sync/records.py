@@ -199,6 +199,7 @@ def link_document(link: Link) -> Document:
         "end": link.end,
         "exceptions": list(link.exceptions),
         "doubted_at": link.doubted_at,
+        "carried": link.carried,
     }
 
 
@@ -213,6 +214,7 @@ def link(document: Document) -> Link:
         end=stored["end"],
         exceptions=tuple(stored["exceptions"]),
         doubted_at=stored["doubted_at"],
+        carried=stored["carried"],
     )
 
 

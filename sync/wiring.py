@@ -76,9 +76,7 @@ def _work() -> "Work":
         grace_s=times.grace,
         clock=clock,
     )
-    conferences = Registry(
-        chosen.providers, connect_s=times.connect_timeout, read_s=times.read_timeout
-    )
+    conferences = Registry(chosen.providers, connect_s=times.connect_timeout, read_s=times.read_timeout)
     # Another root than Google's is a stand-in on this machine: it gets no credentials of ours.
     credentials = nobody if chosen.calendar_api else OwnIdentity()
     calendar = GoogleCalendar(

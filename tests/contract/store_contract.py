@@ -83,6 +83,8 @@ def link(event_id: str, *, live: bool = True, doubted_at: float | None = None) -
 
 
 class StoreContract:
+    ROUNDS = 20  # of a contest between two workers
+
     # --- The lease ---
 
     def test_a_calendar_that_is_not_known_is_idle(self, store: Store) -> None:
@@ -357,20 +359,27 @@ class StoreContract:
 
         def count_often(hold: Hold) -> None:
             together.wait()
-            for _ in range(20):
+            for _ in range(self.ROUNDS):
                 store.change(hold, count)
 
         with ThreadPoolExecutor(2) as workers:
             list(workers.map(count_often, holds))
-        assert store.conferences([ConferenceKey("demo", "shared")])[0].attempts == 40
+        assert store.conferences([ConferenceKey("demo", "shared")])[0].attempts == 2 * self.ROUNDS
 
     def test_whatever_an_event_id_holds_its_link_is_found_again(self, store: Store) -> None:
         know(store, CAL)
         hold = claimed(store).hold
-        odd = [link("a/b"), link("x" * 3000), link("\ud800")]
+        odd = [link("a/b"), link("x" * 3000), link("ü" * 1300), link("ends with a dot.")]
         put(store, hold, *odd)
         seen, _ = store.change(hold, lambda ledger, _: [ledger.link(each.event_id) for each in odd])
         assert seen == odd
+
+    def test_whatever_a_conference_id_holds_its_record_is_found_again(self, store: Store) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        odd = [conference(name) for name in (".", "..", "__x__", "a/b", "%2E", "ü✓", "~a", "x" * 1024)]
+        put(store, hold, *odd)
+        assert [store.conferences([each.key]) for each in odd] == [[each] for each in odd]
 
     # --- The last word ---
 

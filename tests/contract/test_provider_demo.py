@@ -9,11 +9,12 @@ import urllib3
 
 from sync.cli.demo.conference_service import ConferenceService
 from sync.conferences.demo import Demo
-from sync.errors import Misconfigured
+from sync.errors import Misconfigured, Transient
 from sync.ports import Provider
 from sync.recognise import ConferenceKey
 from tests.contract.provider_contract import (
     CONNECT_S,
+    MEETING,
     READ_S,
     Calls,
     Fail,
@@ -117,7 +118,22 @@ def look_alikes(service: ConferenceService, conference: ConferenceKey) -> list[d
 
 
 class TestDemo(ProviderContract):
-    pass
+    def test_an_update_that_changes_nothing_says_so(
+        self, provider: Provider, conference: ConferenceKey
+    ) -> None:
+        assert provider.update(conference, MEETING).changed
+        assert not provider.update(conference, MEETING).changed
+
+    @pytest.mark.parametrize(
+        "wrong", [{"title": None}, {"start": "soon"}, {"end": "2030-01-01T10:00:00"}, {"start": 5}]
+    )
+    def test_a_conference_that_cannot_be_read_is_not_half_read(
+        self, provider: Provider, conference: ConferenceKey, fail: Fail, wrong: dict[str, object]
+    ) -> None:
+        told = {"title": "Ours", "start": "2030-01-01T10:00:00Z", "end": "2030-01-01T11:00:00Z", **wrong}
+        fail(Failure(200, body=json.dumps(told)))
+        with pytest.raises(Transient):
+            provider.read(conference)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """What becomes of conferences when meetings change: whole passes over the real client, store and wire."""
 
+from dataclasses import replace
+
 from sync.codes import Code
 from sync.conference import State
+from sync.ledger import Rules
 from sync.recognise import ConferenceKey
-from tests.passes.conftest import GRACE_S, ME, YOU, Town, conferencing
+from tests.passes.conftest import GRACE_S, ME, SYSTEM, YOU, Town, conferencing
 
 C1 = ConferenceKey("acme", "c-1")
 
@@ -235,3 +238,40 @@ def test_a_conference_is_not_deleted_while_its_meeting_runs(town: Town) -> None:
     assert "c-1" in town.acme.has
     town.settle(hours=3)
     assert "c-1" not in town.acme.has
+
+
+def test_a_deletion_waits_for_an_event_that_became_a_guest_copy(town: Town) -> None:
+    """Its meeting may well live on: we only no longer see it as its organizer."""
+    event = town.meet()
+    copy = town.act("copy_event", event=event, start=town.at(72), end=town.at(73))
+    town.settle()
+    with town.simulator.api.lock:  # no act of a person in this calendar makes somebody else its organizer
+        town.simulator.world.calendars[ME].events[copy["id"]].shared["organizer"] = {"email": YOU}
+    town.act("touch", event=copy["id"])
+    town.settle()
+    town.act("delete", event=event)
+    town.settle()
+    assert "c-1" in town.acme.has
+
+
+def test_rules_that_no_longer_recognise_a_conference_delete_nothing(town: Town) -> None:
+    uri = {"entryPointType": "video", "uri": "https://calls.acme.example/j/c-1"}
+    only_a_link = {
+        "conferenceSolution": {"key": {"type": "addOn"}, "name": "Acme Call"},
+        "entryPoints": [uri],
+    }
+    event = town.meet(conference="", title="Before")
+    town.act("replace_conference", event=event, conference=only_a_link)
+    town.acme.has["c-1"] = None
+    town.settle()
+    assert title(town) == "Before"
+    misspelt = replace(SYSTEM, hosts=("calls.acme.exmaple",))
+    town.policy = replace(town.policy, rules=Rules((misspelt,), frozenset({"acme"})))
+    town.settle()
+    town.act("retitle", event=event, title="After")
+    for _ in range(3):
+        town.sweep()
+    assert town.calls("delete") == {}
+    town.policy = replace(town.policy, rules=Rules((SYSTEM,), frozenset({"acme"})))
+    town.settle()
+    assert title(town) == "After"

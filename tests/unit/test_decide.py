@@ -37,9 +37,7 @@ def many(count: int) -> dict[str, Ref]:
         pytest.param(replace(PENDING, refs=many(100)), Update(), id="100 refs"),
         pytest.param(replace(PENDING, refs=many(101)), Nothing(None, Code.PERSONAL_ROOM), id="a room"),
         pytest.param(replace(PENDING, former=many(101)), Update(), id="a meeting that 101 events once had"),
-        pytest.param(
-            dropped(NOW - DAY, former=many(101)), Nothing(None, Code.PERSONAL_ROOM), id="a room nobody uses"
-        ),
+        pytest.param(dropped(NOW - DAY, former=many(101)), Nothing(None, Code.HELD), id="a room nobody uses"),
         pytest.param(replace(PENDING, intent=OPEN), Nothing(NOW + 12), id="somebody is at it"),
         pytest.param(replace(PENDING, intent=replace(OPEN, until=NOW)), Update(), id="somebody was at it"),
         pytest.param(replace(PENDING, not_before=NOW + 9), Nothing(NOW + 9), id="waiting"),
