@@ -10,7 +10,7 @@ help: ## show what there is
 demo: .venv/.run ## watch one day of meetings and their conferences (ARGS="--headless --json")
 	@$(BIN)/python -m sync demo $(ARGS)
 
-test: .venv/.dev ## run every test (ARGS=tests/unit narrows it)
+test: .venv/.dev .venv/.node ## run every test (ARGS=tests/unit narrows it)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/.dev ## ruff, mypy --strict, and the walls between the rooms
@@ -46,3 +46,7 @@ clean: ## forget the virtual environment
 .venv/.dev: requirements-dev.txt .venv/.run
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
+
+# One test plays with Google's own client for Node: only where there is a Node to run it.
+.venv/.node: tests/simulator/node/package-lock.json | .venv/bin/python
+	@if command -v npm >/dev/null; then npm ci --prefix tests/simulator/node --silent --no-audit --no-fund && touch $@; fi
