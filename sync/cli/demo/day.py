@@ -1,0 +1,287 @@
+"""One scripted day: thirteen things that happen to meetings, each told in one line and judged when it is over.
+
+A step is over when its conference is as its events say and all is quiet; if that does not come in time, what the
+judge then finds is kept, even if a later step mends it.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sync.cli.demo.judge import Mismatch, judge
+from sync.cli.demo.stage import GUESTS, ME, Stage, until
+
+_STEP_S = 15.0  # a step that needs more has failed
+_DAY_S = 48.0  # ... and so has a day
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Meeting:
+    """One event of the story; `conference` is empty for a meeting without one."""
+
+    event: str
+    conference: str
+    start: datetime
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a day has come to."""
+
+    converged: bool
+    steps: int
+    provider_calls: int
+    list_calls: int
+    seconds: float
+    mismatches: list[Mismatch]
+
+
+class Day:
+    """The story, told line by line through `tell`."""
+
+    def __init__(self, stage: Stage, tell: Callable[[str], None]) -> None:
+        self._stage = stage
+        self._tell = tell
+        self._began = time.monotonic()
+        until(stage.is_quiet, _STEP_S)
+        today = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
+        self._tomorrow = today + timedelta(days=1)
+        self._touches: Counter[str] = Counter()  # how often the story needs each conference to be changed
+        self._mismatches: dict[str, list[Mismatch]] = {}  # by conference, what was found last
+
+    def play(self) -> Report:
+        """From morning to night."""
+        story: list[tuple[str, Callable[[], None]]] = [
+            ("four meetings are made, each with a conference", self._made),
+            ("“Planning” moves to another hour", self._moved),
+            ("“Planning” gets another title", self._retitled),
+            ("its ten guests answer", self._answered),
+            ("“Lunch” is made without a conference", self._made_without),
+            ("“Review” is deleted, and restored", self._deleted_and_restored),
+            ("“Farewell” is deleted for good", self._deleted),
+            ("“A talk” loses its conference", self._stripped),
+            ("Google forgets our sync token; “Planning” moves", self._token_died),
+            ("the conference system is out of order for a while", self._outage),
+            ("a notification comes twice", self._notified_twice),
+            ("a notification is lost, and a sweep comes by", self._notification_lost),
+            ("the worker is killed in the middle of a call", self._worker_killed),
+        ]
+        self._tell(_line("", "what changed", "what was decided", "what was called"))
+        steps = 0
+        for what, step in story:
+            self._start_step()
+            if not self._left_s():
+                break
+            step()
+            steps += 1
+            self._tell(_line(str(steps), what, self._decided(), self._called()))
+        self._keep(self._judge())
+        return Report(
+            converged=steps == len(story) and not self._mismatches,
+            steps=steps,
+            provider_calls=len(self._stage.provider_calls()),
+            list_calls=self._stage.list_calls(),
+            seconds=round(time.monotonic() - self._began, 1),
+            mismatches=[each for found in self._mismatches.values() for each in found],
+        )
+
+    # --- the story ---
+
+    def _made(self) -> None:
+        self._planning = self._meet("Planning", guests=GUESTS)
+        self._review = self._meet("Review")
+        self._farewell = self._meet("Farewell")
+        self._talk = self._meet("A talk")
+        for meeting in (self._planning, self._review, self._farewell, self._talk):
+            self._await(meeting, "updated")
+
+    def _moved(self) -> None:
+        self._move(self._planning)
+        self._await(self._planning, "updated")
+
+    def _retitled(self) -> None:
+        self._retitle(self._planning, "Planning the spring")
+        self._await(self._planning, "updated")
+
+    def _answered(self) -> None:
+        for guest in GUESTS:
+            self._stage.act("rsvp", calendar=guest, event=self._planning.event, response="accepted")
+        self._await(self._planning, "unchanged")
+        self._expect_no_call()
+
+    def _made_without(self) -> None:
+        self._await(self._meet("Lunch", has_conference=False), "no_conference")
+        self._expect_no_call()
+
+    def _deleted_and_restored(self) -> None:
+        self._stage.act("delete", event=self._review.event)
+        until(lambda: "deletion_waiting" in self._codes(), self._left_s())
+        self._stage.act("restore", event=self._review.event)
+        self._await(self._review, "restored")
+
+    def _deleted(self) -> None:
+        self._touches[self._farewell.conference] += 1
+        self._stage.act("delete", event=self._farewell.event)
+        self._await(self._farewell, "deleted")
+
+    def _stripped(self) -> None:
+        self._touches[self._talk.conference] += 1
+        self._stage.act("strip_conference", event=self._talk.event)
+        self._await(self._talk, "deleted")
+
+    def _token_died(self) -> None:
+        self._stage.calendar_fault(expire_tokens=ME)
+        self._move(self._planning)
+        self._await(self._planning, "updated")
+
+    def _outage(self) -> None:
+        self._stage.conference_fault(outage=True)
+        self._retitle(self._planning, "Planning the summer")
+        until(lambda: "retry_later" in self._codes(), self._left_s())
+        self._stage.clear_conference_faults()
+        self._await(self._planning, "updated", read_back=True)
+
+    def _notified_twice(self) -> None:
+        self._stage.calendar_fault(push="duplicate")
+        self._retitle(self._planning, "Planning the autumn")
+        self._await(self._planning, "updated")
+
+    def _notification_lost(self) -> None:
+        self._stage.calendar_fault(push="drop")
+        self._move(self._review)
+        until(self._stage.is_quiet, self._left_s())
+        until(self._swept, self._left_s())
+        self._await(self._review, "updated")
+
+    def _worker_killed(self) -> None:
+        self._stage.conference_fault(stall=_DAY_S)
+        self._retitle(self._planning, "Planning the winter")
+        until(self._in_mid_call, self._left_s())
+        self._stage.worker.kill()
+        self._stage.clear_conference_faults()  # what the dead worker asked for is done now, and again by the next
+        self._touches[self._planning.conference] += 1
+        self._stage.worker.start()
+        self._await(self._planning, "updated", read_back=True)
+
+    # --- what people do ---
+
+    def _meet(self, title: str, *, guests: tuple[str, ...] = (), has_conference: bool = True) -> Meeting:
+        """Somebody writes an invitation. The add-on makes the conference before there is a title."""
+        times = _times(self._tomorrow)
+        made = self._stage.create_conference(title="Untitled", **times) if has_conference else {}
+        event = self._stage.act(
+            "create_meeting", title=title, **times, attendees=list(guests), conference=_conference_data(made)
+        )
+        meeting = Meeting(event["id"], made.get("id", ""), self._tomorrow)
+        self._touches[meeting.conference] += has_conference
+        return meeting
+
+    def _move(self, meeting: Meeting) -> None:
+        self._touches[meeting.conference] += 1
+        meeting.start += timedelta(hours=5)
+        self._stage.act("move", event=meeting.event, **_times(meeting.start))
+
+    def _retitle(self, meeting: Meeting, title: str) -> None:
+        self._touches[meeting.conference] += 1
+        self._stage.act("retitle", event=meeting.event, title=title)
+
+    def _swept(self) -> bool:
+        """The scheduler sweeps; whether a sweep has found the calendar due and woken it."""
+        self._stage.sweep()
+        return any(record.get("woken") for record in self._records())
+
+    def _in_mid_call(self) -> bool:
+        return any(call["status"] is None for call in self._calls())
+
+    # --- waiting and judging ---
+
+    def _start_step(self) -> None:
+        self._calls_before = len(self._stage.provider_calls())
+        self._lists_before = self._stage.list_calls()
+        self._records_before = len(self._stage.worker.records)
+        self._deadline = min(time.monotonic() + _STEP_S, self._began + _DAY_S)
+
+    def _await(self, meeting: Meeting, code: str, *, read_back: bool = False) -> None:
+        """Until it was decided so and all is quiet; then, or when no more will come, the judge has the word."""
+
+        def over() -> bool:
+            told = code in self._codes() and (not read_back or "GET" in self._called())
+            return told and self._stage.is_quiet() and (self._stage.is_at_rest() or not self._judge(meeting))
+
+        late = Mismatch(meeting.conference, f"not settled in time: {code}")
+        self._keep(self._judge(meeting) if until(over, self._left_s()) else self._judge(meeting) or [late])
+
+    def _expect_no_call(self) -> None:
+        called = dict.fromkeys(call["conference"] for call in self._calls())
+        self._keep([Mismatch(each, "it was called although nothing had changed") for each in called])
+
+    def _left_s(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    def _judge(self, meeting: Meeting | None = None) -> list[Mismatch]:
+        found = judge(self._stage.simulator.url, self._stage.conferences.url, self._touches)
+        return [each for each in found if meeting is None or each.conference == meeting.conference]
+
+    def _keep(self, found: list[Mismatch]) -> None:
+        self._mismatches |= {each.conference: [] for each in found}
+        for each in found:
+            self._mismatches[each.conference].append(each)
+
+    # --- telling ---
+
+    def _records(self) -> list[Json]:
+        return self._stage.worker.records[self._records_before :]
+
+    def _calls(self) -> list[Json]:
+        return self._stage.provider_calls()[self._calls_before :]
+
+    def _codes(self) -> list[str]:
+        """What the worker says it has decided since the step began, in order."""
+        records = self._records()
+        decided = [record["code"] for record in records if record["message"] == "decision"]
+        counted = [
+            code for record in records if record["message"] == "pass" for code in record.get("codes", ())
+        ]
+        return list(dict.fromkeys(decided + counted))
+
+    def _decided(self) -> str:
+        codes = self._codes()
+        told = [code for code in codes if code != "unchanged"] or codes
+        full = any(record.get("listing") == "full" for record in self._records())
+        return ", ".join((["full listing"] if full else []) + told)
+
+    def _called(self) -> str:
+        lists = self._stage.list_calls() - self._lists_before
+        calls = Counter({"list": lists} if lists else {})
+        calls.update(_call(call["verb"], call["status"]) for call in self._calls())
+        return ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in calls.items())
+
+
+def _line(number: str, changed: str, decided: str, called: str) -> str:
+    return f"{number:>2}  {changed:<49}  → {decided:<26}  → {called}"
+
+
+def _call(verb: str, status: int | None) -> str:
+    if status is None:
+        return f"{verb} unanswered"
+    return verb if status < 300 else f"{verb} {status}"
+
+
+def _times(start: datetime) -> dict[str, str]:
+    return {"start": start.isoformat(), "end": (start + timedelta(minutes=45)).isoformat()}
+
+
+def _conference_data(made: Json) -> Json:
+    """What the add-on writes into the event."""
+    if not made:
+        return {}
+    return {
+        "conferenceSolution": {"key": {"type": "addOn"}, "name": "Demo Conference"},
+        "conferenceId": made["id"],
+        "entryPoints": [{"entryPointType": "video", "uri": made["join_url"]}],
+    }
