@@ -1,1 +1,0 @@
-"""Deterministic simulation: one seed is one story, played by the code of production on a world that misbehaves."""
