@@ -66,13 +66,16 @@ class _Apply:
             return self._applied
         while due := self._due():
             for item in due:
+                if self._tenure.is_over():
+                    break
                 self._looks[item.key] += 1
                 self._look_at(item)
-        self._applied.work_at = now if self._pulled.doubts else self._next_due()
+        times = (self._pulled.doubts_at, self._next_due())
+        self._applied.work_at = min((at for at in times if at is not None), default=None)
         return self._applied
 
     def _due(self) -> list[Conference]:
-        if self._applied.calls >= _CALLS:
+        if self._applied.calls >= _CALLS or self._tenure.is_over():
             return []
         store, key = self._outside.store, self._tenure.record.key
         due = store.due_conferences(key, self._tenure.now(), _BATCH)
@@ -87,7 +90,7 @@ class _Apply:
         if item.key.provider not in self._policy.rules.providers:
             return self._postpone(item, self._policy.sweep_s, Code.NOT_OURS)
         if self._looks[item.key] > _LOOKS:
-            return self._postpone(item, self._backoff(1), Code.RETRY_LATER)
+            return self._postpone(item, self._patience(item), Code.RETRY_LATER)
         match decide.decide(item, self._tenure.now(), self._policy.grace_s):
             case Update():
                 self._update(item)
@@ -122,8 +125,8 @@ class _Apply:
         except SyncError as error:
             code, why, settle = _code_of(error, deleting), str(error), self._failure(error, deleting)
         else:
-            code, why = _success(outcome, deleting), outcome.note
-            settle = _confirmed(intent, code)
+            code, why = _success(outcome, deleting), _told(outcome)
+            settle = self._confirmed(item, intent, code)
         deleted = code in (Code.DELETED, Code.DELETED_ALREADY)
         self._settle(item.key, intent, settle, Progress(deleted_at=self._tenure.now()) if deleted else None)
         self._note(item.key, code, why)
@@ -149,26 +152,44 @@ class _Apply:
 
         self._tenure.change(body, progress)
 
+    def _confirmed(self, item: Conference, intent: Intent, code: Code) -> Change:
+        """What a call that succeeded makes of its conference."""
+        sees_all, sweep_s = self._sees_all(item), self._policy.sweep_s
+
+        def settle(current: Conference, now: float) -> Conference:
+            done = conferences.settled(current, intent, now, code)
+            return done if sees_all else conferences.suspected(done, now, now + sweep_s)
+
+        return settle
+
     def _failure(self, error: SyncError, deleting: bool) -> Change:
         """What a failed call makes of its conference."""
         policy, code = self._policy, _code_of(error, deleting)
         match error:
-            case RateLimited(retry_after_s=after):
-                wait = max(after or 0.0, self._backoff(1))
-                return lambda item, now: conferences.postponed(item, now, now + wait, code)
+            case RateLimited() | AuthFailed():
+                return lambda item, now: conferences.postponed(
+                    item, now, now + self._pause(item, error), code
+                )
             case Transient():
                 return lambda item, now: conferences.unknown(
-                    item, now, now + self._backoff(item.attempts + 1), policy.horizon_s
+                    item, now, now + self._patience(item), policy.horizon_s
                 )
-            case AuthFailed():
-                wait = max(self._backoff(8), policy.backoff.most_s / 10)
-                return lambda item, now: conferences.postponed(item, now, now + wait, code)
             case Gone() if not deleting:
                 return lambda item, now: conferences.set_aside(item, now, State.LOST, now, code)
             case _:
                 return lambda item, now: conferences.set_aside(
                     item, now, State.QUARANTINED, now + policy.quarantine_s, code
                 )
+
+    def _pause(self, item: Conference, error: SyncError) -> float:
+        """How long a provider that refuses us for now is left alone."""
+        match error:
+            case RateLimited(retry_after_s=after):
+                return max(after or 0.0, self._patience(item))
+            case AuthFailed():
+                return max(self._patience(item), self._policy.backoff.most_s / 10)
+            case _:
+                return self._patience(item)
 
     def _verify(self, item: Conference) -> None:
         """Pay a debt: read the conference back, and tell it again if it is not as wanted."""
@@ -184,13 +205,16 @@ class _Apply:
         try:
             actual = provider.read(item.key)
         except SyncError as error:
-            wait = self._backoff(1)
+            wait = self._pause(item, error)
             self._change(item, lambda current, now: conferences.reread(current, now + wait))
             return self._note(item.key, _code_of(error, deleting=False), str(error))
         if actual is None:
             self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST))
             return self._note(item.key, Code.LOST, "not found when read back")
         equal = actual.equals(wanted)
+        if equal and not self._sees_all(item):
+            again_s = self._policy.sweep_s
+            return self._change(item, lambda c, now: conferences.reread(c, now + again_s))
         return self._change(item, lambda c, now: conferences.verified(c, now, read_at, equal=equal))
 
     # --- what its events say ----------------------------------------------------------------------------
@@ -207,7 +231,7 @@ class _Apply:
                 continue  # frozen or paused: it counts as live, and says nothing
             seen = self._event(calendar, ref)
             if seen is None:
-                self._postpone(item, self._backoff(item.attempts + 1), Code.RETRY_LATER)
+                self._postpone(item, self._patience(item), Code.RETRY_LATER)
                 return None
             if not isinstance(seen, Event) or not _is_as_recorded(seen, use.fingerprint):
                 self._bring_up_to_date(item, calendar, ref, seen)
@@ -217,6 +241,10 @@ class _Apply:
             self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
             return None
         return meeting.meeting(events, meeting.leader({ref: item.refs[ref].reach for ref in events}))
+
+    def _sees_all(self, item: Conference) -> bool:
+        """Whether no event that uses it is out of sight. What such a one would add stays a debt."""
+        return all(self._readable(ref) is not None for ref in item.refs)
 
     def _readable(self, ref: str) -> CalendarRecord | None:
         """The calendar a ref is in, if it can be read."""
@@ -237,51 +265,49 @@ class _Apply:
         self._pulled.events.pop(ref, None)
         if calendar.key != self._tenure.record.key:
             self._wake(calendar.key)
-            return self._postpone(item, self._policy.buckets.settle_s, Code.RETRY_LATER)
+            return self._postpone(item, self._settling(item), Code.RETRY_LATER)
 
         def body(book: Ledger, now: float) -> bool:
             ledger.record(book, seen, self._policy.rules, now, now - self._policy.window_s)
             return bool(book.changed_conferences)
 
-        if not self._tenure.change(body):
-            self._postpone(
-                item, self._policy.backoff.most_s, Code.ACCESS_LOST
-            )  # it shows us nothing to go by
+        if not self._tenure.change(body):  # it shows us nothing to go by
+            self._postpone(item, self._policy.backoff.most_s, Code.ACCESS_LOST)
         return None
 
     # --- deletion ---------------------------------------------------------------------------------------
 
     def _confirm(self, item: Conference) -> None:
         """Positive evidence that nobody uses it, and not implausibly many at once; with both, delete."""
-        unlisted = [
-            record.key for record in self._group() if self._listed_at(record) <= (item.dropped_at or 0)
-        ]
+        unlisted = [each.key for each in self._group() if self._looked_at(each) <= (item.dropped_at or 0)]
         if unlisted:
             for key in unlisted:
                 self._wake(key)
-            return self._postpone(item, self._policy.buckets.settle_s, Code.DELETION_WAITING)
-        evidence = {self._evidence(item, ref) for ref in item.former}
-        if Evidence.LIVE in evidence:
-            return self._postpone(item, self._policy.buckets.settle_s, Code.RESTORED)
-        if Evidence.HIDDEN in evidence:
-            return self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
+            return self._postpone(item, self._settling(item), Code.DELETION_WAITING)
+        for ref in item.former:
+            match self._evidence(item, ref):
+                case Evidence.LIVE:
+                    return None  # and recorded again, or left to its own calendar's pass
+                case Evidence.HIDDEN:
+                    return self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
         if self._is_implausible():
             self._change(item, lambda c, now: conferences.set_aside(c, now, State.HELD, now, Code.HELD))
             return self._note(item.key, Code.HELD, "more deletions than usual: a person must look")
         return self._delete(item)
 
     def _group(self) -> Sequence[CalendarRecord]:
-        """The calendars an event may have moved to: all readable ones, or with many those of our subject."""
-        ours = self._tenure.record
-        readable = [
-            r for r in self._outside.store.calendars() if r.active and (not r.frozen or r.key == ours.key)
-        ]
-        if len(readable) <= decide.SMALL:
-            return readable
-        return [record for record in readable if record.calendar.subject == ours.calendar.subject]
+        """The calendars an event may have moved to: all active ones, or with many those of our subject."""
+        active = [record for record in self._outside.store.calendars() if record.active]
+        if len(active) <= decide.SMALL:
+            return active
+        subject = self._tenure.record.calendar.subject
+        return [record for record in active if record.calendar.subject == subject]
 
-    def _listed_at(self, record: CalendarRecord) -> float:
-        return self._pulled.listed_at if record.key == self._tenure.record.key else record.listed_at
+    def _looked_at(self, record: CalendarRecord) -> float:
+        """When it was last listed; or, of a frozen one, when it last refused: more cannot be asked of it."""
+        if record.key == self._tenure.record.key:
+            return self._pulled.listed_at
+        return max(record.listed_at, record.refused_at) if record.frozen else record.listed_at
 
     def _evidence(self, item: Conference, ref: str) -> Evidence:
         """What an event that once carried the conference says when asked now."""
@@ -327,8 +353,13 @@ class _Apply:
     def _wake(self, calendar_key: str) -> None:
         wake(self._outside.queue, self._outside.clock, self._policy.buckets, calendar_key)
 
-    def _backoff(self, failures: int) -> float:
-        return self._policy.backoff.wait(failures, random.random())
+    def _patience(self, item: Conference) -> float:
+        """The wait after one more failure."""
+        return self._policy.backoff.wait(item.attempts + 1, random.random())
+
+    def _settling(self, item: Conference) -> float:
+        """The wait for another calendar's pass, longer each time."""
+        return max(self._policy.buckets.settle_s, self._patience(item))
 
 
 def _is_claimed(item: Conference, now: float) -> bool:
@@ -339,14 +370,16 @@ def _is_as_recorded(event: Event, fingerprint: str) -> bool:
     return event.times is not None and meeting.fingerprint(event, event.times) == fingerprint
 
 
-def _confirmed(intent: Intent, code: Code) -> Change:
-    return lambda item, now: conferences.settled(item, intent, now, code)
-
-
 def _success(outcome: Outcome, deleting: bool) -> Code:
     if deleting:
         return Code.DELETED if outcome.changed else Code.DELETED_ALREADY
     return Code.IGNORED_BY_PROVIDER if outcome.ignored and not outcome.applied else Code.UPDATED
+
+
+def _told(outcome: Outcome) -> str:
+    """What a provider could not express is said, and not taken for a success."""
+    ignored = f"ignored: {', '.join(outcome.ignored)}" if outcome.ignored else ""
+    return "; ".join(filter(None, (ignored, outcome.note)))
 
 
 def _code_of(error: SyncError, deleting: bool) -> Code:

@@ -15,6 +15,7 @@ from sync.meeting import Reach
 from sync.recognise import ConferenceKey
 
 _DECISIONS_KEPT = 5
+_FORMER_KEPT = 100  # asked before a deletion; what went before so many others is long gone
 
 
 class State(StrEnum):
@@ -104,8 +105,8 @@ def unused(conference: Conference, ref: str, home: str, now: float) -> Conferenc
     if ref not in conference.refs:
         return conference
     refs = {key: value for key, value in conference.refs.items() if key != ref}
-    former = {**conference.former, ref: conference.refs[ref]}
-    return _wanting(replace(conference, refs=refs, former=former, home=home), now)
+    rest = replace(remembered(conference, ref, conference.refs[ref]), refs=refs, home=home)
+    return _wanting(rest, now)
 
 
 def released(conference: Conference, ref: str, home: str, now: float) -> Conference:
@@ -122,7 +123,9 @@ def released(conference: Conference, ref: str, home: str, now: float) -> Confere
 
 def remembered(conference: Conference, ref: str, use: Ref) -> Conference:
     """An event carries it too, but another speaks for it: it is asked before a deletion."""
-    return replace(conference, former={**conference.former, ref: use})
+    former = {key: value for key, value in conference.former.items() if key != ref}
+    newest = [*former.items(), (ref, use)][-_FORMER_KEPT:]
+    return replace(conference, former=dict(newest))
 
 
 def _wanting(conference: Conference, now: float) -> Conference:
@@ -186,8 +189,14 @@ def unknown(conference: Conference, now: float, retry_at: float, horizon_s: floa
 
 
 def postponed(conference: Conference, now: float, retry_at: float, code: Code) -> Conference:
-    """The call certainly had no effect, or the time for it has not come."""
-    return decided(replace(conference, intent=_overdue(conference, now), not_before=retry_at), now, code)
+    """The call certainly had no effect, or the time for it has not come. Counted: waits grow with attempts."""
+    later = replace(
+        conference,
+        intent=_overdue(conference, now),
+        attempts=conference.attempts + 1,
+        not_before=retry_at,
+    )
+    return decided(later, now, code)
 
 
 def set_aside(conference: Conference, now: float, state: State, retry_at: float, code: Code) -> Conference:
@@ -215,7 +224,7 @@ def suspected(conference: Conference, now: float, until: float) -> Conference:
 def verified(conference: Conference, now: float, read_at: float, *, equal: bool) -> Conference:
     """The conference was read back at `read_at`. Unequal: it must be told again."""
     paid = read_at >= conference.verify_until
-    seen = replace(conference, verify_at=None if paid else conference.verify_until)
+    seen = replace(conference, verify_at=None if paid else conference.verify_until, attempts=0)
     if equal:
         return seen
     return replace(seen, applied=Applied(conference.want.version - 1, ""), not_before=now)
@@ -223,7 +232,7 @@ def verified(conference: Conference, now: float, read_at: float, *, equal: bool)
 
 def reread(conference: Conference, at: float) -> Conference:
     """Reading it back failed: the debt stays, and is paid later."""
-    return replace(conference, verify_at=at)
+    return replace(conference, verify_at=at, attempts=conference.attempts + 1)
 
 
 def decided(conference: Conference, now: float, code: Code) -> Conference:

@@ -7,7 +7,7 @@
 | pending or in debt, before `not_before`           | Nothing until then                         |
 | pending, wanted                                   | Update                                     |
 | pending, unwanted, within the grace               | Nothing until its end                      |
-| pending, unwanted, the meeting in progress        | Nothing for a quarter of an hour           |
+| pending, unwanted, the meeting in progress        | Nothing until its end                      |
 | pending, unwanted                                 | Confirm, and only then Delete              |
 | a debt whose time has come                        | Verify                                     |
 """
@@ -58,8 +58,6 @@ def decide(conference: Conference, now: float, grace_s: float) -> Action:
         return Nothing(None, Code.HELD if conference.state is State.HELD else Code.UNCHANGED)
     if len(conference.refs) > ROOM_REFS:
         return Nothing(None, Code.PERSONAL_ROOM)
-    if not conference.refs and len(conference.former) > ROOM_REFS:
-        return Nothing(None, Code.HELD)
     if conference.intent is not None and now < conference.intent.until:
         return Nothing(conference.intent.until)
     verify_at = conference.verify_at if conference.refs else None
@@ -77,9 +75,15 @@ def _ending(conference: Conference, now: float, grace_s: float) -> Action:
     dropped_at = conference.dropped_at or now
     if now < dropped_at + grace_s:
         return Nothing(dropped_at + grace_s, Code.DELETION_WAITING)
-    if any(_may_still_run(ref.reach, dropped_at, now) for ref in conference.former.values()):
-        return Nothing(now + _PROGRESS_POLL_S, Code.IN_PROGRESS)
+    running = [ref.reach for ref in conference.former.values() if _may_still_run(ref.reach, dropped_at, now)]
+    if running:
+        return Nothing(max(_over_at(reach, now) for reach in running), Code.IN_PROGRESS)
     return Confirm()
+
+
+def _over_at(reach: Reach, now: float) -> float:
+    """When to look whether it is over: of a series, nobody has worked out which occurrence is running."""
+    return now + _PROGRESS_POLL_S if reach.repeats or reach.end is None else reach.end
 
 
 def _may_still_run(reach: Reach, dropped_at: float, now: float) -> bool:

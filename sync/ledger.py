@@ -8,6 +8,7 @@
 | ... without one of ours, partly hidden        | stays: absence in a masked event proves nothing      |
 | cancelled                                     | goes, and with a series all of its occurrences' refs |
 | guest copy                                    | is released, and a series' occurrences with it       |
+| masked, so that nobody can say whose it is    | stays                                                |
 | organizer copy with one that is ours no more  | is released: settings delete nothing                 |
 | occurrence with the conference of its series  | is its series' ref                                   |
 """
@@ -133,7 +134,7 @@ def record(ledger: Ledger, item: Event | Unreadable, rules: Rules, now: float, s
     if item.kind is Kind.TOMBSTONE or item.times is None:
         return _cancelled(ledger, link, now)
     if item.kind is Kind.GUEST:
-        return _guest_copy(ledger, link, now)
+        return _guest_copy(ledger, link, now) if item.whole else Code.ACCESS_LOST
     ours = rules.ours(item, link)
     if isinstance(ours, Code):
         return _without(ledger, item, link, rules, ours, now)

@@ -12,6 +12,7 @@ from sync.ports import Busy, Claimed, Closing, Idle, Outside
 from sync.pull import Pulled, pull
 from sync.tenure import Tenure
 
+_FROZEN_S = 60.0  # until a calendar that refused us is looked at again; it doubles with each refusal
 _ROUNDS = 5  # times round for changes that came meanwhile, before another worker may have a turn
 
 
@@ -39,8 +40,13 @@ def _under_lease(tenure: Tenure) -> None:
     except LeaseLost:
         logs.write(logs.Record.PASS, "WARNING", calendar=key, outcome="overtaken: left to the new holder")
     except AccessLost as error:
-        again_at = tenure.now() + tenure.policy.sweep_s
-        _close(tenure, Closing(again_at, None, finished=False, frozen=str(error)))
+        again_s = min(tenure.policy.sweep_s, _FROZEN_S * 2.0 ** min(tenure.record.failures, 20))
+        again_at = tenure.now() + again_s
+        _last_word(
+            tenure,
+            Closing(again_at, None, finished=False, failures=tenure.record.failures + 1, frozen=str(error)),
+        )
+        _wake(tenure, again_at)
         logs.write(logs.Record.ACCESS_LOST, "ERROR", calendar=key, why=str(error))
     except SyncError as error:
         _give_back(tenure)
@@ -83,8 +89,11 @@ def _give_back(tenure: Tenure) -> None:
         record.work_at,
         finished=False,
         failures=record.failures + 1,
-        frozen=record.frozen,
     )
+    _last_word(tenure, closing)
+
+
+def _last_word(tenure: Tenure, closing: Closing) -> None:
     with suppress(LeaseLost, Transient):  # then the lease ends by itself
         _close(tenure, closing)
 

@@ -91,6 +91,7 @@ class CalendarRecord:
     label: str = ""  # the slug it was wired under: for people
     active: bool = True  # wired or enrolled, and not paused
     frozen: str = ""  # why it cannot be read; empty while it can
+    refused_at: float = 0.0  # when it last could not be
     bookmark: Bookmark | None = None
     lease: Lease = Lease()
     generation: int = 0  # grows with every wake that found the lease taken
@@ -140,7 +141,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The last word of a pass. Not `finished`: no generation was served, and the lease is given back anyway."""
+    """The last word of a pass. Not `finished`: no generation was served, and the lease is given back anyway.
+
+    `frozen`: the calendar refused us, and why. A pass that failed otherwise leaves it as it was.
+    """
 
     due_at: float
     work_at: float | None

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _BATCH = 60  # events a transaction: with their links and conferences, at most 200 documents
 _ASKED = 50  # events asked for by name in one pass; the rest wait for the next
+_ASK_AGAIN_S = 900.0  # until who did not answer is asked again
 _KEPT = 500  # events of this pass whose content is kept for apply; others are asked for again
 _PAGES = 1000
 _QUIET = (Code.UNCHANGED, Code.NO_CONFERENCE, Code.OUT_OF_WINDOW)  # counted, not logged one by one
@@ -35,7 +36,7 @@ class Pulled:
     full: bool
     progress: Progress = field(default_factory=Progress)
     recorded: bool = False  # the ledger may have changed
-    doubts: bool = False  # there are more events to be asked for by name
+    doubts_at: float | None = None  # when more events are to be asked for by name
     pages: int = 0
     items: int = 0
     events: dict[str, Event] = field(default_factory=dict)  # by ref: what apply need not ask for
@@ -47,22 +48,23 @@ def pull(tenure: Tenure) -> Pulled:
     listing = tenure.policy.listing(tenure.outside.calendar.listing)
     now, window_s = tenure.now(), tenure.policy.window_s
     start = cursor.start(tenure.record.bookmark, listing, now, window_s)
+    pulled = Pulled(now, full=False)
     try:
-        return _Pull(tenure, listing, now).run(start)
+        return _Pull(tenure, listing, pulled).run(start)
     except SyncTokenGone:
         logs.write(logs.Record.SYNC_TOKEN_GONE, "NOTICE", calendar=tenure.record.key)
-    return _Pull(tenure, listing, now).run(cursor.full(now, window_s))
+    return _Pull(tenure, listing, pulled).run(cursor.full(now, window_s))
 
 
 class _Pull:
     """One listing on its way into the ledger."""
 
-    def __init__(self, tenure: Tenure, listing: str, now: float) -> None:
+    def __init__(self, tenure: Tenure, listing: str, pulled: Pulled) -> None:
         self._tenure = tenure
         self._record = tenure.record
         self._listing = listing
-        self._since = now - tenure.policy.window_s
-        self._pulled = Pulled(now, full=False)
+        self._since = pulled.listed_at - tenure.policy.window_s
+        self._pulled = pulled
         self._waiting: dict[str, Item] = {}  # seen, not yet recorded
         self._versions: dict[str, int] = {}  # what was seen of each event: a second version is noticed
         self._known: dict[str, Link] = {}  # for a full listing: the live links
@@ -87,6 +89,10 @@ class _Pull:
         for _ in range(_PAGES):
             self._tenure.stay(self._tenure.outside.calendar.call_s)
             page = self._tenure.outside.calendar.list_page(self._record.calendar, start, page_token)
+            if not self._pulled.full and page.access_role != self._record.access_role:
+                raise SyncTokenGone(
+                    "it was earned with another view of the calendar: what that hid was passed"
+                )
             self._take(page)
             if isinstance(page.end, LastPage):
                 return page.access_role, page.end
@@ -134,20 +140,23 @@ class _Pull:
         """Ask for events by name, so many a pass; what is not answered stays doubted until a later one."""
         answers = {link.event_id: self._tenure.ask(self._record, link.event_id) for link in links[:_ASKED]}
         self._waiting.update({event_id: item for event_id, item in answers.items() if item is not None})
-        open_ones = [link for link in links if answers.get(link.event_id) is None]
-        for batch in _batches(open_ones):
-            self._doubt([link.event_id for link in batch])
+        unasked, unanswered = links[_ASKED:], [link for link in links[:_ASKED] if not answers[link.event_id]]
+        again_at = self._pulled.listed_at if unasked else self._pulled.listed_at + _ASK_AGAIN_S
+        for batch in _batches([*unasked, *unanswered]):
+            self._doubt([link.event_id for link in batch], again_at)
 
-    def _doubt(self, event_ids: Sequence[str]) -> None:
+    def _doubt(self, event_ids: Sequence[str], again_at: float) -> None:
+        """Ask later. Who was asked in vain goes to the end of the queue."""
+
         def body(book: Ledger, now: float) -> None:
             book.prefetch(event_ids)
             for event_id in event_ids:
                 link = book.link(event_id)
-                if link is not None and link.live and link.doubted_at is None:
+                if link is not None and link.live:
                     book.put_link(replace(link, doubted_at=now))
 
-        self._tenure.change(body, Progress(work_at=self._pulled.listed_at))
-        self._pulled.recorded = self._pulled.doubts = True
+        self._tenure.change(body, Progress(work_at=again_at))
+        self._pulled.recorded, self._pulled.doubts_at = True, again_at
 
     def _write_full_batches(self) -> None:
         """All but the last batch: that one takes the token along."""

@@ -70,6 +70,7 @@ def calendar_document(record: CalendarRecord) -> Document:
         "label": record.label,
         "active": record.active,
         "frozen": record.frozen,
+        "refused_at": record.refused_at,
         "bookmark": _bookmark_document(record.bookmark) if record.bookmark else None,
         "lease": {
             "owner": record.lease.owner,
@@ -96,6 +97,7 @@ def calendar_record(document: Document) -> CalendarRecord:
         label=stored["label"],
         active=stored["active"],
         frozen=stored["frozen"],
+        refused_at=stored["refused_at"],
         bookmark=_bookmark(stored["bookmark"]) if stored["bookmark"] else None,
         lease=Lease(stored["lease"]["owner"], stored["lease"]["fence"], stored["lease"]["renewed_at"]),
         generation=stored["generation"],
@@ -269,7 +271,7 @@ def is_live(conference: Conference) -> bool:
 
 
 def is_waiting(conference: Conference) -> bool:
-    """Whether its deletion is wanted and not yet done, for the tally."""
+    """Whether its deletion is wanted and not yet done, for the tally. Held ones count until a person has looked."""
     return not conference.wanted and conference.state is not State.GONE
 
 
@@ -349,9 +351,10 @@ def closed(record: CalendarRecord, generation: int, closing: Closing, now: float
     Only a finished pass has served the wakes up to `generation`, and only a finished one knows that no work is
     left: another may not have seen what its own changes made due.
     """
-    served, work_at = generation, closing.work_at
+    served, work_at, frozen = generation, closing.work_at, closing.frozen
     if not closing.finished:
         served, work_at = record.served, soonest(record.work_at, closing.work_at)
+        frozen = closing.frozen or record.frozen
     last = replace(
         record,
         lease=record.lease.released(),
@@ -359,7 +362,8 @@ def closed(record: CalendarRecord, generation: int, closing: Closing, now: float
         due_at=closing.due_at,
         work_at=work_at,
         failures=closing.failures,
-        frozen=closing.frozen,
+        frozen=frozen,
+        refused_at=now if closing.frozen else record.refused_at,
     )
     return advanced(last, closing.progress, now)
 

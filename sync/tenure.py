@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sync.errors import AccessLost, Gone, Transient
-from sync.event import Event, Unreadable, tombstone
+from sync.event import Event, Kind, Unreadable, tombstone
 from sync.ledger import Ledger
 from sync.policy import Policy
 from sync.ports import CalendarRecord, Claimed, Outside, Progress
 
 T = TypeVar("T")
+
+_LONGEST_S = 240.0  # well within what a queue waits for an answer
 
 Item = Event | Unreadable
 
@@ -24,10 +26,15 @@ class Tenure:
         self.hold = claimed.hold
         # Read after the claim, so that `now` may lag behind the store's clock but never runs ahead of it.
         self._offset = claimed.now - outside.clock.monotonic()
+        self._began = self.now()
 
     def now(self) -> float:
         """The store's time (seconds since the epoch): as told at the claim, carried on by our own clock."""
         return self._offset + self.outside.clock.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether this pass has taken so long that others should have a turn."""
+        return self.now() > self._began + _LONGEST_S
 
     def stay(self, takes_s: float) -> None:
         """No call may outlast our share of the lease: renew it first where it might. Raises LeaseLost."""
@@ -40,7 +47,19 @@ class Tenure:
         return result
 
     def ask(self, calendar: CalendarRecord, event_id: str) -> Item | None:
-        """One event by name, as a tombstone if it is not there. None: the calendar cannot say now."""
+        """One event by name, as a tombstone if it is not there. None: the calendar cannot say now.
+
+        An occurrence goes with its series, whatever it still says itself.
+        """
+        seen = self._get(calendar, event_id)
+        if not isinstance(seen, Event) or seen.occurrence is None:
+            return seen
+        series = self._get(calendar, seen.occurrence.series_id)
+        if isinstance(series, Event) and series.kind is Kind.TOMBSTONE:
+            return tombstone(event_id)
+        return seen if series is not None else None
+
+    def _get(self, calendar: CalendarRecord, event_id: str) -> Item | None:
         self.stay(self.outside.calendar.call_s)
         try:
             return self.outside.calendar.get(calendar.calendar, event_id)

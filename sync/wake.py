@@ -49,7 +49,7 @@ def wake(queue: Queue, clock: Clock, buckets: Buckets, calendar_key: str, at: fl
 def after_lease(calendar_key: str, fence: int, generation: int, lease_ends_at: float) -> Task:
     """The wake that looks again just after the lease with this fence has ended, unless it was served before."""
     return Task(
-        name=_name(calendar_key, "fence", fence),
+        name=_name(calendar_key, "fence", fence, lease_ends_at),  # a lease that was renewed ends later
         kind="sync",
         subject=calendar_key,
         due_at=lease_ends_at + 0.5,

@@ -38,12 +38,15 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
-from typing import cast
+from typing import Any, TypeVar, cast
 
-from sync.errors import Misconfigured
+from sync import logs
+from sync.errors import Misconfigured, SyncError, Transient
 from sync.ports import Provider
 from sync.recognise import System
 from sync.settings import ProviderSettings
+
+T = TypeVar("T")
 
 _CONTRACT = ("name", "system", "capabilities", "call_s", "read", "update", "delete")
 _NO_PROVIDER = "http"  # what is beside the providers in this folder
@@ -86,7 +89,31 @@ class Registry:
         except Misconfigured as error:
             where = f"SYNC_CONFERENCES, provider {chosen.name}"
             raise Misconfigured([f"{where}: {problem}" for problem in error.problems]) from None
-        return provider
+        return cast(Provider, _Guarded(provider))
+
+
+class _Guarded:
+    """A provider whose bugs stop here: one that raises what it must not fails like one that is out of order."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    def __getattr__(self, name: str) -> Any:
+        thing = getattr(self._provider, name)
+        return _guarded(thing) if name in ("read", "update", "delete") else thing
+
+
+def _guarded(call: Callable[..., T]) -> Callable[..., T]:
+    def guarded(*args: object) -> T:
+        try:
+            return call(*args)
+        except SyncError:
+            raise
+        except Exception as error:  # somebody else's code: its bug must not stop the conferences next to it
+            logs.write_bug(error)
+            raise Transient(f"the provider failed in a way it should not: {type(error).__name__}") from None
+
+    return guarded
 
 
 def _class(use: str) -> Callable[..., Provider]:

@@ -1,6 +1,6 @@
 """What every provider promises. One inherits ProviderContract and says, by fixtures, what stands for its system.
 
-`provider` speaks to that system, and waits for it no longer than `READ_S`. `conference` is one that exists there,
+`connect` makes a provider that waits for its system so many seconds. `conference` is one that exists there,
 beside another. `fail` makes its next call fail: before it acts, or after. `state` tells what the system has now,
 as text, and `calls` how often it was called; neither counts as a call. `events` are conferenceData of its own for
 `conference`, `look_alikes` are somebody else's. What holds the word SECRET must not come out in an error: give it
@@ -23,8 +23,9 @@ from sync.meeting import Meeting
 from sync.ports import Provider
 from sync.recognise import KNOWN, ConferenceKey, recognise
 
-READ_S = 0.3
-CONNECT_S = 1.0
+PATIENT_S = 30.0  # no call takes that long, however busy the machine is
+IMPATIENT_S = 0.2
+BUSY_S = 10.0  # what a busy machine may add to a bound
 
 START = datetime(2030, 3, 4, 9, 30, tzinfo=UTC)
 MEETING = Meeting(
@@ -50,6 +51,7 @@ class Failure:
     after_acting: bool = False
 
 
+Connect = Callable[[float], Provider]
 Fail = Callable[[Failure], None]
 State = Callable[[], str]
 Calls = Callable[[], int]
@@ -73,7 +75,6 @@ FAILURES = [
     Failure(302, {"Location": "http://127.0.0.1/SECRET"}),
     Failure(429, {"X-Note": "SECRET"}),
     Failure(200),
-    Failure(silent=True),
 ]
 
 
@@ -89,6 +90,14 @@ def waits() -> list[Mapping[str, str]]:
 
 class ProviderContract:
     CALLS = ("read", "update", "delete")
+
+    @pytest.fixture
+    def provider(self, connect: Connect) -> Provider:
+        return connect(PATIENT_S)
+
+    @pytest.fixture
+    def impatient(self, connect: Connect) -> Provider:
+        return connect(IMPATIENT_S)
 
     def call(self, name: str, provider: Provider, conference: ConferenceKey) -> object:
         if name == "update":
@@ -226,27 +235,28 @@ class ProviderContract:
     @pytest.mark.parametrize("call", CALLS)
     @pytest.mark.parametrize("after_acting", [False, True])
     def test_silence_is_a_timeout_and_ends_in_time(
-        self, provider: Provider, conference: ConferenceKey, fail: Fail, call: str, after_acting: bool
+        self, impatient: Provider, conference: ConferenceKey, fail: Fail, call: str, after_acting: bool
     ) -> None:
         fail(Failure(silent=True, after_acting=after_acting))
         started = time.monotonic()
-        with pytest.raises(Timeout):
-            self.call(call, provider, conference)
-        assert time.monotonic() - started < provider.call_s
+        with pytest.raises(Timeout) as caught:
+            self.call(call, impatient, conference)
+        assert time.monotonic() - started < IMPATIENT_S + BUSY_S
+        assert conference.id not in str(caught.value)
 
     def test_a_lost_answer_is_made_good_by_the_same_call(
-        self, provider: Provider, conference: ConferenceKey, fail: Fail
+        self, provider: Provider, impatient: Provider, conference: ConferenceKey, fail: Fail
     ) -> None:
         fail(Failure(silent=True, after_acting=True))
         with pytest.raises(Timeout):
-            provider.update(conference, MEETING)
+            impatient.update(conference, MEETING)
         provider.update(conference, MEETING)
         actual = provider.read(conference)
         assert actual is not None
         assert actual.equals(MEETING)
         fail(Failure(silent=True, after_acting=True))
         with pytest.raises(Timeout):
-            provider.delete(conference)
+            impatient.delete(conference)
         assert not provider.delete(conference).changed
 
     @pytest.mark.parametrize("body", ["<html>SECRET</html>", "[]", "SECRET", '{"id": "SECRET"', "\ufffd"])
@@ -267,7 +277,7 @@ class ProviderContract:
             provider.read(conference)
 
     @pytest.mark.parametrize("call", CALLS)
-    @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: str(failure.status or "silence"))
+    @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: str(failure.status))
     def test_an_error_tells_no_secret(
         self, provider: Provider, conference: ConferenceKey, fail: Fail, call: str, failure: Failure
     ) -> None:

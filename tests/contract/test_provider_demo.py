@@ -13,10 +13,10 @@ from sync.errors import Misconfigured, Transient
 from sync.ports import Provider
 from sync.recognise import ConferenceKey
 from tests.contract.provider_contract import (
-    CONNECT_S,
     MEETING,
-    READ_S,
+    PATIENT_S,
     Calls,
+    Connect,
     Fail,
     Failure,
     ProviderContract,
@@ -31,8 +31,8 @@ def service() -> Iterator[ConferenceService]:
 
 
 @pytest.fixture
-def provider(service: ConferenceService) -> Provider:
-    return Demo({"url": service.url}, connect_s=CONNECT_S, read_s=READ_S)
+def connect(service: ConferenceService) -> Connect:
+    return lambda read_s: Demo({"url": service.url}, connect_s=PATIENT_S, read_s=read_s)
 
 
 @pytest.fixture
@@ -124,6 +124,18 @@ class TestDemo(ProviderContract):
         assert provider.update(conference, MEETING).changed
         assert not provider.update(conference, MEETING).changed
 
+    def test_what_the_service_forgets_is_gone_and_an_outage_passes(
+        self, service: ConferenceService, provider: Provider, conference: ConferenceKey
+    ) -> None:
+        faults = f"{service.url}/api/faults"
+        urllib3.request("POST", faults, json={"outage": True})
+        with pytest.raises(Transient):
+            provider.read(conference)
+        urllib3.request("POST", faults, json={"outage": False})
+        assert provider.read(conference) is not None
+        urllib3.request("POST", faults, json={"forget": conference.id})
+        assert provider.read(conference) is None
+
     @pytest.mark.parametrize(
         "wrong", [{"title": None}, {"start": "soon"}, {"end": "2030-01-01T10:00:00"}, {"start": 5}]
     )
@@ -141,4 +153,4 @@ class TestDemo(ProviderContract):
 )
 def test_options_that_cannot_work_are_said_at_once(options: dict[str, object]) -> None:
     with pytest.raises(Misconfigured):
-        Demo(options, connect_s=CONNECT_S, read_s=READ_S)
+        Demo(options, connect_s=1, read_s=1)

@@ -9,7 +9,9 @@ import pytest
 
 from sync.conferences import Registry
 from sync.conferences.demo import Demo
-from sync.errors import Misconfigured
+from sync.errors import Misconfigured, Transient
+from sync.ports import Outcome
+from sync.recognise import ConferenceKey
 from sync.settings import ProviderSettings
 
 URL = {"url": "http://127.0.0.1:8080"}
@@ -21,7 +23,12 @@ def registry(**chosen: tuple[str, Mapping[str, object]]) -> Registry:
 
 
 class Elsewhere(Demo):
-    """A provider that does not come with us."""
+    """A provider that does not come with us, and has a bug."""
+
+    name = "elsewhere"
+
+    def delete(self, conference: ConferenceKey) -> Outcome:
+        raise KeyError(conference.id)
 
 
 class Half:
@@ -37,14 +44,23 @@ class Half:
 def test_a_provider_is_found_by_its_name_and_kept() -> None:
     conferences = registry(demo=("demo", URL))
     provider = conferences.provider("demo")
-    assert isinstance(provider, Demo)
+    assert provider.capabilities == Demo.capabilities
     assert provider.call_s == 1 + 2 * 2
     assert conferences.provider("demo") is provider
 
 
 def test_a_provider_may_live_in_any_module() -> None:
     provider = registry(demo=(f"{__name__}:Elsewhere", URL)).provider("demo")
-    assert type(provider).__name__ == "Elsewhere"
+    assert provider.name == "elsewhere"
+
+
+def test_a_provider_with_a_bug_fails_like_one_that_is_out_of_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    provider = registry(demo=(f"{__name__}:Elsewhere", URL)).provider("demo")
+    with pytest.raises(Transient, match="KeyError"):
+        provider.delete(ConferenceKey("demo", "c-1"))
+    assert '"message":"bug"' in capsys.readouterr().out
 
 
 def test_its_conferences_are_known_by_the_name_it_was_given() -> None:
