@@ -79,6 +79,8 @@ TITLE_LIMIT = 1024
 TEXT_LIMIT = 1300  # what Google allows an entry point's URI, the longest of the other texts we keep
 URIS_LIMIT = 10
 
+# Events: insert, `id`: lower-case base32hex, 5 to 1024 characters; imports and occurrences add a few more.
+ID = re.compile(r"[\w.@+=-]{1,1024}", re.ASCII)
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of surrogate pairs
 
 # Google also writes "GMT-07:00". Names are judged by their shape: which of them exist depends on the machine.
@@ -93,6 +95,8 @@ def parse(raw: object, *, time_zone: str = "UTC", access_role: str = "owner") ->
     event_id = _text(_at(raw, "id"))
     if not event_id:
         return Unreadable("", "it has no id" if isinstance(raw, dict) else "it is not an object")
+    if not ID.fullmatch(event_id):
+        return Unreadable("", "its id is none that Google makes")
     if _at(raw, "status") == "cancelled":
         return _tombstone(event_id, raw)
     try:

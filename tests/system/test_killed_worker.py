@@ -28,8 +28,8 @@ ME = "me@example.com"
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 TIMES = {
-    "bucket": 0.3, "margin": 0.1, "lease": 3.5, "lease_margin": 0.5, "calendar_timeout": 2, "connect_timeout": 1,
-    "read_timeout": 1, "horizon": 2, "first_backoff": 0.2, "most_backoff": 2, "grace": 0.5, "sweep": 2,
+    "bucket": 0.3, "margin": 0.1, "lease": 5, "lease_margin": 0.5, "calendar_timeout": 2, "connect_timeout": 0.3,
+    "read_timeout": 0.8, "horizon": 4, "first_backoff": 0.2, "most_backoff": 2, "grace": 0.5, "sweep": 2,
 }  # fmt: skip
 
 
