@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from flask import Request, Response, jsonify
 
 from sync import logs, wiring
-from sync.errors import Misconfigured, Rejected, Transient
+from sync.errors import Misconfigured, Rejected, SyncError, Transient
 from sync.receive import Reception
 from sync.version import VERSION
 
@@ -93,6 +93,8 @@ def _enter(request: Request, routes: Mapping[str, Mapping[str, Route]], misconfi
         return _record(request, 400, "WARNING", why=str(error))
     except Transient as error:
         return _record(request, 503, "WARNING", why=str(error))
+    except SyncError as error:  # raised on purpose, but not for us: somebody must look, and it comes again
+        return _record(request, 500, "ERROR", why=str(error))
     except Exception as error:  # a bug of ours: told once, in full, and the request is sent again
         logs.write_bug(error, path=request.path)
         return Response(status=500)

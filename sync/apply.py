@@ -59,6 +59,7 @@ class _Apply:
         self._pulled = pulled
         self._applied = Applied(tenure.record.work_at)
         self._looks: Counter[ConferenceKey] = Counter()
+        self._half_seen: set[ConferenceKey] = set()  # what an event out of sight adds is a debt
 
     def run(self) -> Applied:
         work_at, now = self._applied.work_at, self._tenure.now()
@@ -132,11 +133,16 @@ class _Apply:
         self._note(item.key, code, why)
 
     def _intend(self, item: Conference, takes_s: float) -> Intent | None:
-        """Claim the call for the very want we decided on. None: it changed, or somebody else is at it."""
+        """Claim the call for the very want we decided on.
+
+        None: it changed, somebody else is at it, or it is not the time for it any more: a meeting has begun.
+        """
 
         def body(book: Ledger, now: float) -> Intent | None:
             current = book.conference(item.key)
-            if current is None or current.want != item.want or _is_claimed(current, now):
+            if current is None or current.want != item.want:
+                return None
+            if isinstance(decide.decide(current, now, self._policy.grace_s), Nothing):
                 return None
             claimed = conferences.intended(current, now, now + takes_s, self._policy.horizon_s)
             book.put_conference(claimed)
@@ -154,11 +160,11 @@ class _Apply:
 
     def _confirmed(self, item: Conference, intent: Intent, code: Code) -> Change:
         """What a call that succeeded makes of its conference."""
-        sees_all, sweep_s = self._sees_all(item), self._policy.sweep_s
+        half_seen, sweep_s = item.key in self._half_seen, self._policy.sweep_s
 
         def settle(current: Conference, now: float) -> Conference:
             done = conferences.settled(current, intent, now, code)
-            return done if sees_all else conferences.suspected(done, now, now + sweep_s)
+            return conferences.suspected(done, now, now + sweep_s) if half_seen else done
 
         return settle
 
@@ -211,8 +217,10 @@ class _Apply:
         if actual is None:
             self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST))
             return self._note(item.key, Code.LOST, "not found when read back")
-        equal = actual.equals(wanted)
-        if equal and not self._sees_all(item):
+        # A provider's answer does not tell its recurrence: a series that was told one is told again.
+        tells_all = not (wanted.recurrence and "recurrence" in provider.capabilities)
+        equal = tells_all and actual.equals(wanted)
+        if equal and item.key in self._half_seen:
             again_s = self._policy.sweep_s
             return self._change(item, lambda c, now: conferences.reread(c, now + again_s))
         return self._change(item, lambda c, now: conferences.verified(c, now, read_at, equal=equal))
@@ -225,9 +233,11 @@ class _Apply:
         None when an event has moved on and is to be recorded first, or when none can be read: that was seen to.
         """
         events: dict[str, Event] = {}
+        self._half_seen.discard(item.key)
         for ref, use in item.refs.items():
             calendar = self._readable(ref)
             if calendar is None:
+                self._half_seen.add(item.key)
                 continue  # frozen or paused: it counts as live, and says nothing
             seen = self._event(calendar, ref)
             if seen is None:
@@ -241,10 +251,6 @@ class _Apply:
             self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
             return None
         return meeting.meeting(events, meeting.leader({ref: item.refs[ref].reach for ref in events}))
-
-    def _sees_all(self, item: Conference) -> bool:
-        """Whether no event that uses it is out of sight. What such a one would add stays a debt."""
-        return all(self._readable(ref) is not None for ref in item.refs)
 
     def _readable(self, ref: str) -> CalendarRecord | None:
         """The calendar a ref is in, if it can be read."""
@@ -304,10 +310,11 @@ class _Apply:
         return [record for record in active if record.calendar.subject == subject]
 
     def _looked_at(self, record: CalendarRecord) -> float:
-        """When it was last listed; or, of a frozen one, when it last refused: more cannot be asked of it."""
+        """When it was last listed. One that has refused us for a whole grace is as good as listed now."""
         if record.key == self._tenure.record.key:
             return self._pulled.listed_at
-        return max(record.listed_at, record.refused_at) if record.frozen else record.listed_at
+        now = self._tenure.now()
+        return now if record.frozen and record.frozen_at + self._policy.grace_s <= now else record.listed_at
 
     def _evidence(self, item: Conference, ref: str) -> Evidence:
         """What an event that once carried the conference says when asked now."""

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ TOKEN_MAX = 256
 _TOKEN = re.compile(r"1\.([a-z0-9]{1,16})\.([a-z2-7]{26})\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _KEY_LINE = re.compile(r"([a-z0-9]{1,16}):([A-Za-z0-9_-]{43}=?)", re.ASCII)
 _NO_KEY = b"\0" * 32  # a MAC is computed for unknown key ids too, so that time tells nothing
+_ANSWER_S = 3600.0  # an opening that nobody has finished within this time never will be
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _mac(secret: bytes, key_id: str, channel_id: str, calendar: str, expires_at:
 
 
 class ChannelState(StrEnum):
-    """Written ahead of the watch call, so that a channel whose answer was lost can still be stopped."""
+    """Written ahead of the watch call, so that a watch whose answer was lost is still known for a while."""
 
     OPENING = "opening"
     OPEN = "open"
@@ -145,25 +146,27 @@ class Due:
 
     open_one: bool
     stop: tuple[Channel, ...]
+    forget: tuple[Channel, ...]  # without a call: over by themselves, or never to be named to Google
 
 
-def due(channels: Sequence[Channel], now: float, address: str, subject: str) -> Due:
+def due(channels: Sequence[Channel], now: float, address: str, subject: str, key_ids: Container[str]) -> Due:
     """Keep one good channel: at `address`, opened by `subject`, with more than a quarter of its life left.
 
-    An empty address means that this calendar is not to be watched. An unfinished opening counts as no channel:
-    its answer was lost, and the next one has a new id.
+    `key_ids` are the keys that verify: what a channel says that was signed with another is refused. An empty
+    address means that this calendar is not to be watched. An unfinished opening counts as no channel: its answer
+    was lost, and the next one has a new id.
     """
-    good = [c for c in channels if address and _is_good(c, now, address, subject)]
-    keep = max(good, key=lambda c: c.expires_at, default=None)
+    forget = tuple(c for c in channels if _is_over(c, now))
+    running = [c for c in channels if c.state is ChannelState.OPEN and c not in forget]
+    good = [c for c in running if c.address == address and c.subject == subject and c.key_id in key_ids]
+    keep = max(good if address else (), key=lambda c: c.expires_at, default=None)
     fresh = keep is not None and keep.expires_at - now > (keep.expires_at - keep.opened_at) / 4
-    stop = tuple(c for c in channels if c is not keep and (fresh or not address))
-    return Due(open_one=bool(address) and not fresh, stop=stop)
+    stop = tuple(c for c in running if c is not keep and (fresh or not address))
+    return Due(open_one=bool(address) and not fresh, stop=stop, forget=forget)
 
 
-def _is_good(channel: Channel, now: float, address: str, subject: str) -> bool:
-    return (
-        channel.state is ChannelState.OPEN
-        and channel.expires_at > now
-        and channel.address == address
-        and channel.subject == subject
-    )
+def _is_over(channel: Channel, now: float) -> bool:
+    """Lapsed; or never known to be open, when no answer can be on its way any more."""
+    if channel.state is ChannelState.OPENING:
+        return now >= channel.opened_at + _ANSWER_S
+    return now >= channel.expires_at

@@ -4,26 +4,37 @@ They are read at start and re-read by a thread of its own, never on the way of a
 """
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from sync.channel import Key, Keys, parse_keys
 
-_STRANGERS = 64  # unknown key ids remembered between two readings
+_STRANGERS = 64  # unknown key ids remembered
+_REMEMBERED = 60  # ... for so many readings
 
 
 class KeyFile:
     """The keys as last read. A thread re-reads them, so that no request has to."""
 
-    def __init__(self, path: Path, reread_s: float, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reread_s: float,
+        monotonic: Callable[[], float],
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._path = path
         self._reread_s = reread_s
         self._monotonic = monotonic
+        self._now = now
         self._known_since: dict[str, float] = {}
-        self._strangers: dict[str, float] = {}
+        self._strangers: dict[str, int] = {}  # and which reading had begun last when each was first seen
+        self._begun = self._completed = 0  # readings
         self._reader: threading.Thread | None = None
         self._lock = threading.Lock()
         self.keys = self._read()
+        self._completed = self._begun
 
     def keep_fresh(self) -> None:
         """Start re-reading, in this process: called after the server has forked."""
@@ -38,13 +49,13 @@ class KeyFile:
             self.keys = self._read()
         except (OSError, ValueError):
             return
+        self._completed = self._begun
 
     def may_yet_know(self, key_id: str) -> bool:
-        """Whether the next reading may bring this key: it has not been missed by one already."""
-        now = self._monotonic()
+        """Whether the next reading may bring this key: none that began after it was first seen has missed it."""
         if key_id not in self._strangers and len(self._strangers) >= _STRANGERS:
             return True
-        return now - self._strangers.setdefault(key_id, now) <= self._reread_s
+        return self._completed <= self._strangers.setdefault(key_id, self._begun)
 
     def signing_key(self) -> Key:
         """The newest key that every verifier has had time to read: known for two periods, or the only one."""
@@ -57,14 +68,19 @@ class KeyFile:
         return settled[-1] if settled else self.keys.oldest_first[0]
 
     def _read(self) -> Keys:
-        keys = parse_keys(self._path.read_text())
-        now = self._monotonic()
-        self._known_since = {key.id: self._known_since.get(key.id, now) for key in keys.oldest_first}
+        self._begun += 1
+        keys = parse_keys(self._path.read_text("utf-8"))
+        since = self._monotonic() if self._known_since else self._monotonic() - self._age()
+        self._known_since = {key.id: self._known_since.get(key.id, since) for key in keys.oldest_first}
         strangers = list(self._strangers.items())  # at once: requests add to them meanwhile
-        self._strangers = {key_id: at for key_id, at in strangers if now - at <= 3600}
+        self._strangers = {each: seen for each, seen in strangers if self._begun - seen <= _REMEMBERED}
         return keys
+
+    def _age(self) -> float:
+        """How long ago the file was written: a process that has just started need not be the first to read it."""
+        return max(0.0, self._now() - self._path.stat().st_mtime)
 
     def _reread_for_ever(self) -> None:
         pause = threading.Event()
-        while not pause.wait(self._reread_s):
+        while not pause.wait(min(self._reread_s, threading.TIMEOUT_MAX)):
             self.reread()

@@ -91,7 +91,7 @@ class CalendarRecord:
     label: str = ""  # the slug it was wired under: for people
     active: bool = True  # wired or enrolled, and not paused
     frozen: str = ""  # why it cannot be read; empty while it can
-    refused_at: float = 0.0  # when it last could not be
+    frozen_at: float = 0.0  # since when it cannot
     bookmark: Bookmark | None = None
     lease: Lease = Lease()
     generation: int = 0  # grows with every wake that found the lease taken

@@ -70,7 +70,7 @@ def calendar_document(record: CalendarRecord) -> Document:
         "label": record.label,
         "active": record.active,
         "frozen": record.frozen,
-        "refused_at": record.refused_at,
+        "frozen_at": record.frozen_at,
         "bookmark": _bookmark_document(record.bookmark) if record.bookmark else None,
         "lease": {
             "owner": record.lease.owner,
@@ -97,7 +97,7 @@ def calendar_record(document: Document) -> CalendarRecord:
         label=stored["label"],
         active=stored["active"],
         frozen=stored["frozen"],
-        refused_at=stored["refused_at"],
+        frozen_at=stored["frozen_at"],
         bookmark=_bookmark(stored["bookmark"]) if stored["bookmark"] else None,
         lease=Lease(stored["lease"]["owner"], stored["lease"]["fence"], stored["lease"]["renewed_at"]),
         generation=stored["generation"],
@@ -271,7 +271,7 @@ def is_live(conference: Conference) -> bool:
 
 
 def is_waiting(conference: Conference) -> bool:
-    """Whether its deletion is wanted and not yet done, for the tally. Held ones count until a person has looked."""
+    """Whether its deletion is wanted and not yet done, for the tally; held ones count until a person looks."""
     return not conference.wanted and conference.state is not State.GONE
 
 
@@ -363,7 +363,7 @@ def closed(record: CalendarRecord, generation: int, closing: Closing, now: float
         work_at=work_at,
         failures=closing.failures,
         frozen=frozen,
-        refused_at=now if closing.frozen else record.refused_at,
+        frozen_at=record.frozen_at if record.frozen else now,
     )
     return advanced(last, closing.progress, now)
 

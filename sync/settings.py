@@ -32,12 +32,18 @@ VARIABLES = (
     "SYNC_DELEGATION",
     "SYNC_MODE",
     "SYNC_CALENDAR_API",
+    "SYNC_TASKS_API",
     "SYNC_TIMES",
 )
 
+_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+", re.ASCII)
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _PATTERNS = ("path", "personal", "id_pattern")
 _USE = re.compile(r"[a-z][a-z0-9_]*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+_MOST_DAYS = 366
+_MOST_DAYS_OF = {"channel_life": 30}  # longer than any channel that Google grants
+_SLACK_S = 2.0  # what a call may take beside waiting for the other side
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ class ProviderSettings:
 class Settings:
     """What this process runs with."""
 
-    sqlite: Path  # the store, and the local queue beside it
+    sqlite: Path | None  # the store; None: Firestore
+    queue: str  # the full name of a Cloud Tasks queue; empty: tasks are kept beside the SQLite store
     channel_keys: Path
     times: Times
     project: str
@@ -85,18 +92,29 @@ class Settings:
     dispatch_account: str
     delegation: str
     calendar_api: str  # root URL; empty for Google's own
+    tasks_api: str  # likewise
     providers: tuple[ProviderSettings, ...] = ()  # of a worker
     systems: tuple[System, ...] = ()  # of a worker: to be recognised beside those that are known anyway
 
 
 def read(environ: Mapping[str, str], door: Door) -> Settings:
     """Read the settings of one door. Raises Misconfigured with every problem there is."""
+    settings, problems = draft(environ, door)
+    if problems:
+        raise Misconfigured(problems)
+    return settings
+
+
+def draft(environ: Mapping[str, str], door: Door) -> tuple[Settings, tuple[str, ...]]:
+    """What can be read of them, and every problem: for whoever has more to find wrong with them."""
     reader = _Reader(environ)
     reader.refuse_unknown_variables()
     reader.refuse_other_modes()
     providers, systems = reader.conferences() if door == "worker" else ((), ())
+    queue = reader.queue()
     settings = Settings(
-        sqlite=reader.store(),
+        sqlite=reader.store() if door == "worker" or not queue else None,
+        queue=queue,
         channel_keys=reader.channel_keys(),
         times=reader.times(),
         project=reader.text("SYNC_PROJECT"),
@@ -106,12 +124,11 @@ def read(environ: Mapping[str, str], door: Door) -> Settings:
         dispatch_account=reader.text("SYNC_DISPATCH_ACCOUNT"),
         delegation=reader.text("SYNC_DELEGATION"),
         calendar_api=reader.url("SYNC_CALENDAR_API"),
+        tasks_api=reader.url("SYNC_TASKS_API"),
         providers=providers,
         systems=systems,
     )
-    if reader.problems:
-        raise Misconfigured(reader.problems)
-    return settings
+    return settings, tuple(reader.problems)
 
 
 class _Reader:
@@ -141,30 +158,46 @@ class _Reader:
             case "observe":
                 self._problem("SYNC_MODE=observe is not built in this version: only apply is.")
             case other:
-                self._problem(f"SYNC_MODE is not apply{_nearest(other, ('apply', 'observe'))}")
+                self._problem(f"SYNC_MODE is not apply{_nearest(other, ('apply',))}")
 
-    def store(self) -> Path:
-        """The SQLite file. The local queue lives beside it, so that the two are judged together."""
-        store, queue = self.text("SYNC_STORE"), self.text("SYNC_QUEUE")
-        scheme, _, path = store.partition(":")
-        if not store:
-            self._problem("SYNC_STORE is missing: sqlite:PATH.")
-        elif scheme == "firestore":
-            self._problem("SYNC_STORE=firestore is not built in this version: only sqlite:PATH is.")
+    def store(self) -> Path | None:
+        """The SQLite file; None for Firestore."""
+        scheme, _, path = self.text("SYNC_STORE").partition(":")
+        if scheme == "firestore" and not path:
+            self._needs("SYNC_STORE=firestore", "SYNC_PROJECT", "SYNC_DATABASE")
+            if self.text("SYNC_QUEUE") == "local":
+                self._problem(
+                    "SYNC_QUEUE=local keeps its tasks beside the store and needs SYNC_STORE=sqlite:PATH."
+                )
+            return None
+        if not scheme:
+            self._problem("SYNC_STORE is missing: firestore, or sqlite:PATH.")
         elif scheme != "sqlite" or not path:
-            self._problem("SYNC_STORE is not sqlite:PATH.")
-        if not queue:
-            self._problem("SYNC_QUEUE is missing: local.")
-        elif queue == "inline" or queue.startswith("projects/"):
-            kind = "inline" if queue == "inline" else "a Cloud Tasks queue"
-            self._problem(f"SYNC_QUEUE names {kind}, which is not built in this version: only local is.")
-        elif queue != "local":
-            self._problem(f"SYNC_QUEUE is not local{_nearest(queue, ('local', 'inline'))}")
-        elif scheme != "sqlite":
             self._problem(
-                "SYNC_QUEUE=local keeps its tasks beside the store and needs SYNC_STORE=sqlite:PATH."
+                f"SYNC_STORE is neither firestore nor sqlite:PATH{_nearest(scheme, ('firestore', 'sqlite'))}"
             )
         return Path(path)
+
+    def queue(self) -> str:
+        """The full name of a Cloud Tasks queue; empty for the local one."""
+        queue = self.text("SYNC_QUEUE")
+        if _QUEUE.fullmatch(queue):
+            self._needs("A Cloud Tasks queue", "SYNC_WORKER_URL", "SYNC_DISPATCH_ACCOUNT")
+            return queue
+        if not queue:
+            self._problem("SYNC_QUEUE is missing: local, or projects/…/locations/…/queues/….")
+        elif queue == "inline":
+            self._problem("SYNC_QUEUE=inline is not built in this version.")
+        elif queue.startswith("projects/"):
+            self._problem("SYNC_QUEUE is not projects/…/locations/…/queues/….")
+        elif queue != "local":
+            self._problem(f"SYNC_QUEUE is not local{_nearest(queue, ('local',))}")
+        return ""
+
+    def _needs(self, what: str, *names: str) -> None:
+        for name in names:
+            if not self.text(name):
+                self._problem(f"{what} needs {name}.")
 
     def channel_keys(self) -> Path:
         path = self.text("SYNC_CHANNEL_KEYS")
@@ -179,6 +212,7 @@ class _Reader:
 
     def times(self) -> Times:
         known = [each.name for each in fields(Times)]
+        before = len(self.problems)
         found: dict[str, float] = {}
         for entry in self.text("SYNC_TIMES").split():
             name, _, text = entry.partition("=")
@@ -190,7 +224,7 @@ class _Reader:
                 found[name] = self._seconds(name, text)
         times = Times(**found)
         self.problems += _contradictions(times)
-        return times
+        return times if len(self.problems) == before else Times()
 
     def _seconds(self, name: str, text: str) -> float:
         try:
@@ -199,6 +233,11 @@ class _Reader:
             seconds = math.nan
         if not 0 < seconds < math.inf:
             self._problem(f"SYNC_TIMES gives {name} no number of seconds above 0.")
+            return math.nan
+        days = _MOST_DAYS_OF.get(name, _MOST_DAYS)
+        if seconds > days * 86400:
+            self._problem(f"SYNC_TIMES gives {name} more than {days} days.")
+            return math.nan
         return seconds
 
     # --- SYNC_CONFERENCES ---
@@ -225,11 +264,13 @@ class _Reader:
         if not isinstance(raw, dict):
             self._problem("SYNC_CONFERENCES has providers that are not an object of names.")
             return ()
-        return tuple(self._provider(name, entry) for name, entry in raw.items())
+        providers = (self._provider(name, entry) for name, entry in raw.items())
+        return tuple(provider for provider in providers if provider is not None)
 
-    def _provider(self, name: str, raw: object) -> ProviderSettings:
+    def _provider(self, name: str, raw: object) -> ProviderSettings | None:
         entry = raw if isinstance(raw, dict) else {}
         where = f"SYNC_CONFERENCES, provider {name}"
+        before = len(self.problems)
         self._refuse_unknown(entry, ("use", "options"), f"a key of {where}")
         use, options = entry.get("use"), entry.get("options", {})
         if not _PROVIDER_NAME.fullmatch(name):
@@ -238,7 +279,7 @@ class _Reader:
             self._problem(f"{where}: use is not the name of a provider, nor module:Class.")
         if not isinstance(options, dict):
             self._problem(f"{where}: options are not an object.")
-        return ProviderSettings(name, str(use), options)
+        return ProviderSettings(name, str(use), options) if len(self.problems) == before else None
 
     def _systems(self, raw: object) -> tuple[System, ...]:
         if not isinstance(raw, list):
@@ -263,6 +304,8 @@ class _Reader:
                 self._problem(f"{where}: {name} is not a text.")
             elif name in _PATTERNS and not _is_pattern(value):
                 self._problem(f"{where}: {name} is not a regular expression.")
+        if _is_texts(hosts := raw.get("hosts", [])) and not all(map(_is_host, hosts)):
+            self._problem(f"{where}: hosts are lower-case names, with or without :port.")
         if not _PROVIDER_NAME.fullmatch(str(raw.get("provider", ""))):
             self._problem(f"{where}: provider is not a name of lower-case letters, digits, - and _.")
         if len(self.problems) > before:
@@ -292,11 +335,13 @@ class _Reader:
 def _contradictions(times: Times) -> list[str]:
     """What no single time shows. The comparisons are false for nan: a bad number was told already."""
     usable = times.lease - times.lease_margin
-    provider_call = times.connect_timeout + times.read_timeout
+    # The answer is waited for, and then the rest of it.
+    provider_call = times.connect_timeout + 2 * times.read_timeout + _SLACK_S
+    said = f"connect_timeout + 2 read_timeout + {_SLACK_S:g}"
     rules = (
         (usable <= times.calendar_timeout, "lease must be longer than lease_margin + calendar_timeout"),
-        (usable <= provider_call, "lease must be longer than lease_margin + connect_timeout + read_timeout"),
-        (times.horizon < provider_call, "horizon must not be shorter than connect_timeout + read_timeout"),
+        (usable <= provider_call, f"lease must be longer than lease_margin + {said}"),
+        (times.horizon < provider_call, f"horizon must not be shorter than {said}"),
         (times.most_backoff < times.first_backoff, "most_backoff must not be shorter than first_backoff"),
     )
     return [f"SYNC_TIMES contradict each other: {rule}." for broken, rule in rules if broken]
@@ -318,6 +363,11 @@ def _is_url(text: str) -> bool:
 
 def _is_texts(raw: object) -> bool:
     return isinstance(raw, list) and all(isinstance(each, str) for each in raw)
+
+
+def _is_host(text: str) -> bool:
+    found = _HOST.fullmatch(text)
+    return found is not None and int(found["port"] or 0) <= 65535
 
 
 def _is_pattern(text: str) -> bool:

@@ -4,20 +4,20 @@ One calendar's trouble never stops the others: it is counted in the run's verdic
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from sync import channel, logs
-from sync.channel import Channel, ChannelState, Key
-from sync.errors import SyncError, Transient
+from sync.channel import Channel, ChannelState, Key, Keys
+from sync.errors import AccessLost, RateLimited, Refused, SyncError, Transient, Unsupported
 from sync.policy import Policy
 from sync.ports import CalendarRecord, Outside, WiredCalendar
 from sync.wake import wake
 
 _SWEPT = 500  # calendars woken by one sweep
-_TOKEN_SLACK_S = (
-    86400.0  # a channel's token outlives the channel we ask for: its last notification may be late
-)
+_TOKEN_SLACK_S = 86400.0  # a token outlives the channel we ask for: its last notification may be late
+_NOT_OPENED = (AccessLost, RateLimited, Refused, Unsupported)  # after any other failure nobody knows
 
 
 @dataclass(slots=True)
@@ -30,8 +30,12 @@ class Verdict:
     failed: int = 0
 
 
-def converge(outside: Outside, policy: Policy, key: Key) -> Verdict:
-    """Wired calendars are watched, all others are not. `key` signs the tokens of new channels."""
+def converge(outside: Outside, policy: Policy, key: Key, known: Keys) -> Verdict:
+    """Wired calendars are watched, all others are not.
+
+    `key` signs the tokens of new channels. A channel signed with none of the `known` keys is replaced.
+    """
+    key_ids = frozenset(each.id for each in known.oldest_first)
     wiring = outside.store.wired()
     salt = outside.store.salt()
     wired = {channel.calendar_key(salt, each.calendar.id): each for each in wiring.calendars}
@@ -42,8 +46,8 @@ def converge(outside: Outside, policy: Policy, key: Key) -> Verdict:
         if record.active and record.key not in wired:
             outside.store.tend(record.key, _without_wire(record))
         watched = record.key in wired and not wired[record.key].paused
-        run = _Converge(outside, policy, key, record, wiring.webhook_url if watched else "")
-        run.converge(verdict)
+        address = wiring.webhook_url if watched else ""
+        _Converge(outside, policy, key, key_ids, record, address).converge(verdict)
     logs.write(
         logs.Record.CONVERGE,
         "WARNING" if verdict.failed else "INFO",
@@ -85,24 +89,42 @@ class _Converge:
     """One calendar's channels."""
 
     def __init__(
-        self, outside: Outside, policy: Policy, key: Key, record: CalendarRecord, address: str
+        self,
+        outside: Outside,
+        policy: Policy,
+        key: Key,
+        key_ids: Container[str],
+        record: CalendarRecord,
+        address: str,
     ) -> None:
         self._outside = outside
         self._policy = policy
         self._key = key
+        self._key_ids = key_ids
         self._record = record
         self._address = address  # empty: not to be watched
 
     def converge(self, verdict: Verdict) -> None:
-        now = self._outside.clock.now()
-        due = channel.due(self._record.channels, now, self._address, self._record.calendar.subject)
-        try:
-            if due.open_one:
+        """Each step for itself: one that fails is left to the next run, and the others are taken all the same."""
+        record, now = self._record, self._outside.clock.now()
+        due = channel.due(record.channels, now, self._address, record.calendar.subject, self._key_ids)
+        if due.forget:
+            with self._counting_failures(verdict):
+                self._change(*due.forget)
+        if due.open_one and not record.frozen:  # what cannot be read cannot be watched either
+            with self._counting_failures(verdict):
                 self._open(now)
                 verdict.opened += 1
-            for superfluous in due.stop:
-                self._stop(superfluous, now)
+        for superfluous in due.stop:
+            with self._counting_failures(verdict):
+                self._outside.calendar.stop(superfluous)
+                self._change(superfluous)
                 verdict.stopped += 1
+
+    @contextmanager
+    def _counting_failures(self, verdict: Verdict) -> Iterator[None]:
+        try:
+            yield
         except SyncError as error:
             verdict.failed += 1
             logs.write(logs.Record.CHANNEL_FAILED, "WARNING", calendar=self._record.key, why=str(error))
@@ -120,30 +142,28 @@ class _Converge:
             subject=self._record.calendar.subject,
             opened_at=now,
         )
-        self._replace(opening.id, opening)
+        self._change(new=opening)
         life_s = self._policy.channel_life_s
         token = channel.mint(self._key, opening.id, self._record.key, int(now + life_s + _TOKEN_SLACK_S))
         calendar = self._outside.calendar
-        watch = calendar.watch(self._record.calendar, opening.id, token, self._address, life_s)
+        try:
+            watch = calendar.watch(self._record.calendar, opening.id, token, self._address, life_s)
+        except _NOT_OPENED:
+            self._change(opening)
+            raise
         opened = replace(
             opening, state=ChannelState.OPEN, resource_id=watch.resource_id, expires_at=watch.expires_at
         )
-        self._replace(opening.id, opened)
+        self._change(opening, new=opened)
         wake(self._outside.queue, self._outside.clock, self._policy.buckets, self._record.key)
 
-    def _stop(self, superfluous: Channel, now: float) -> None:
-        """Close what is not needed; what cannot be, for want of Google's resource id, is forgotten once lapsed."""
-        if superfluous.resource_id:
-            self._outside.calendar.stop(superfluous)
-        elif now < superfluous.opened_at + self._policy.channel_life_s:
-            return
-        self._replace(superfluous.id, None)
+    def _change(self, *gone: Channel, new: Channel | None = None) -> None:
+        gone_ids = {each.id for each in gone}
 
-    def _replace(self, channel_id: str, new: Channel | None) -> None:
         def body(record: CalendarRecord | None, _now: float) -> CalendarRecord:
             if record is None:
                 raise Transient(f"calendar {self._record.key} is not in the store any more")
-            others = tuple(each for each in record.channels if each.id != channel_id)
+            others = tuple(each for each in record.channels if each.id not in gone_ids)
             return replace(record, channels=others + ((new,) if new else ()))
 
         self._outside.store.tend(self._record.key, body)

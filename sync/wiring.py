@@ -6,7 +6,7 @@ webhook must not load what only the worker needs.
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sync import logs, settings
@@ -14,12 +14,13 @@ from sync.errors import Misconfigured
 from sync.keyfile import KeyFile
 from sync.local.clock import SystemClock
 from sync.receive import Receiver
-from sync.settings import Settings, Times
+from sync.settings import Door, Settings, Times
 from sync.wake import Buckets
 
 if TYPE_CHECKING:
     from sync.conferences import Registry
     from sync.policy import Policy
+    from sync.ports import Queue, Store
     from sync.work import Work
 
 T = TypeVar("T")
@@ -48,43 +49,96 @@ class _Once(Generic[T]):
         return self._built
 
 
-def _receiver() -> Receiver:
-    from sync.local.queue import LocalQueue
+def check(environ: Mapping[str, str], door: Door) -> Settings:
+    """Judge the settings exactly as this door does, and build nothing. Raises Misconfigured with every problem."""
+    return settings.read(environ, door) if door == "webhook" else _worker_settings(environ)[0]
 
+
+def _receiver() -> Receiver:
     logs.quiet_libraries()
     chosen = settings.read(os.environ, "webhook")
     clock = SystemClock()
-    return Receiver(_keys(chosen), LocalQueue(str(chosen.sqlite), clock), clock, _buckets(chosen.times))
+    return Receiver(_keys(chosen), _queue(chosen, clock), clock, _buckets(chosen.times))
 
 
 def _work() -> "Work":
-    from sync.conferences import Registry
     from sync.google.calendar import GoogleCalendar
     from sync.google.identity import OwnIdentity, nobody
-    from sync.local.queue import LocalQueue
-    from sync.local.sqlite import SqliteStore
     from sync.ports import Outside
     from sync.work import Work
 
     logs.quiet_libraries()
-    chosen = settings.read(os.environ, "worker")
-    times, clock = chosen.times, SystemClock()
-    store = SqliteStore(
+    chosen, conferences = _worker_settings(os.environ)
+    clock = SystemClock()
+    # Another root than Google's is a stand-in on this machine: it gets no credentials of ours.
+    calendar = GoogleCalendar(
+        credentials=nobody if chosen.calendar_api else OwnIdentity(),
+        root_url=chosen.calendar_api,
+        call_s=chosen.times.calendar_timeout,
+    )
+    outside = Outside(calendar, _store(chosen, clock), conferences, _queue(chosen, clock), clock)
+    return Work(outside, _policy(chosen, conferences), _keys(chosen))
+
+
+def _worker_settings(environ: Mapping[str, str]) -> "tuple[Settings, Registry]":
+    """The settings and the providers they name. Raises Misconfigured with the problems of both at once."""
+    from sync.conferences import Registry
+
+    chosen, problems = settings.draft(environ, "worker")
+    times = chosen.times
+    conferences = Registry(chosen.providers, connect_s=times.connect_timeout, read_s=times.read_timeout)
+    try:
+        conferences.systems()
+    except Misconfigured as error:
+        problems += error.problems
+    if problems:
+        raise Misconfigured(problems)
+    return chosen, conferences
+
+
+def _store(chosen: Settings, clock: SystemClock) -> "Store":
+    times = chosen.times
+    if chosen.sqlite is None:
+        from sync.google.firestore import FirestoreStore
+
+        return FirestoreStore(
+            chosen.project,
+            chosen.database,
+            lease_s=times.lease,
+            margin_s=times.lease_margin,
+            grace_s=times.grace,
+            clock=clock,
+        )
+    from sync.local.sqlite import SqliteStore
+
+    return SqliteStore(
         str(chosen.sqlite),
         lease_s=times.lease,
         margin_s=times.lease_margin,
         grace_s=times.grace,
         clock=clock,
     )
-    conferences = Registry(chosen.providers, connect_s=times.connect_timeout, read_s=times.read_timeout)
-    # Another root than Google's is a stand-in on this machine: it gets no credentials of ours.
-    credentials = nobody if chosen.calendar_api else OwnIdentity()
-    calendar = GoogleCalendar(
-        credentials=credentials, root_url=chosen.calendar_api, call_s=times.calendar_timeout
+
+
+def _queue(chosen: Settings, clock: SystemClock) -> "Queue":
+    if not chosen.queue:
+        from sync.local.queue import LocalQueue
+
+        return LocalQueue(str(chosen.sqlite), clock)
+    from sync.google.tasks import CloudTasks, MetadataToken
+
+    if chosen.tasks_api:
+        return CloudTasks(
+            chosen.queue,
+            chosen.worker_url,
+            chosen.dispatch_account,
+            token=lambda: "nobody",
+            clock=clock,
+            root_url=chosen.tasks_api,
+        )
+    return CloudTasks(
+        chosen.queue, chosen.worker_url, chosen.dispatch_account, token=MetadataToken(clock), clock=clock
     )
-    queue = LocalQueue(str(chosen.sqlite), clock)
-    outside = Outside(calendar, store, conferences, queue, clock)
-    return Work(outside, _policy(chosen, conferences), _keys(chosen))
 
 
 def _policy(chosen: Settings, conferences: "Registry") -> "Policy":

@@ -36,7 +36,7 @@ class Work:
 
     def converge(self) -> None:
         """Bring channels to the wired state."""
-        tend.converge(self._outside, self._policy, self._keys.signing_key())
+        tend.converge(self._outside, self._policy, self._keys.signing_key(), self._keys.keys)
 
     def sweep(self) -> None:
         """Wake what is due."""

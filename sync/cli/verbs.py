@@ -1,8 +1,9 @@
 """Every verb of `python -m sync` is named here; its module is imported only when it is asked for."""
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
@@ -10,6 +11,7 @@ from typing import NoReturn
 VERBS = {
     "demo": ("sync.cli.demo", "play one day of meetings and watch their conferences follow"),
     "simulator": ("sync.simulator.command", "serve a stand-in for Google Calendar"),
+    "config": ("sync.cli.config", "say what is wrong with the settings, before the doors do"),
     "inspect": ("sync.cli.inspect", "say which conferences the events in a file carry"),
     "version": ("sync.cli.version", "say which version this is"),
 }
@@ -30,7 +32,20 @@ def main(argv: list[str]) -> int:
             f"sync: unknown verb {verb!r}, the nearest is {nearest!r}", "python -m sync --help lists them all"
         )
         return 2
-    code: int = import_module(VERBS[verb][0]).main(argv[1:])
+    return _quietly(import_module(VERBS[verb][0]).main, argv[1:])
+
+
+def _quietly(run: Callable[[list[str]], int], argv: list[str]) -> int:
+    """A reader that has left, as `head` does, and Ctrl-C are no failures: they end a verb without a word."""
+    try:
+        code = run(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130  # as shells say of whatever SIGINT has ended
+    except BrokenPipeError:
+        # What is still to be said, the interpreter would try to say once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 

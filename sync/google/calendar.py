@@ -155,14 +155,15 @@ class GoogleCalendar:
     def _page(self, calendar: CalendarId, call: "_Call", answer: object) -> Page:
         page = answer if isinstance(answer, dict) else {}
         role, time_zone, items = page.get("accessRole"), page.get("timeZone"), page.get("items", [])
-        if not (isinstance(role, str) and isinstance(items, list)):
+        further, since = page.get("nextPageToken", ""), page.get("nextSyncToken", "")
+        tokens = isinstance(further, str) and isinstance(since, str)
+        if not (isinstance(role, str) and isinstance(items, list) and tokens):
             raise Transient(f"{call}: an answer that is no page")
         if role in _HIDING_ROLES:
             raise AccessLost(f"{call}: the access role is {role}, which hides the events")
         zone = time_zone if isinstance(time_zone, str) else "UTC"
         self._seen[calendar] = role, zone
-        page_token = page.get("nextPageToken")
-        end = PageToken(page_token) if page_token else LastPage(page.get("nextSyncToken") or "")
+        end = PageToken(further) if further else LastPage(since)
         return Page([event.parse(raw, time_zone=zone, access_role=role) for raw in items], end, role)
 
     def _answer(self, call: "_Call", subject: str, request: Any) -> Any:
@@ -249,6 +250,7 @@ _FURTHER_PAGE = {_Call.LIST: _Call.LIST_FURTHER, _Call.LIST_SINCE: _Call.LIST_SI
 
 _LISTS_SINCE = frozenset({_Call.LIST_SINCE, _Call.LIST_SINCE_FURTHER})
 _FURTHER_PAGES = frozenset(_FURTHER_PAGE.values())
+_LISTS = frozenset(_FURTHER_PAGE) | _FURTHER_PAGES
 _EVERY_CALL = frozenset(_Call)
 _ANY = None  # any reason, or none told: bodies may be HTML, or empty
 _RATE = frozenset(
@@ -273,11 +275,12 @@ _REFUSALS: tuple[tuple[Set[_Call], Set[int], Set[str] | None, type[SyncError]], 
     ({_Call.WATCH}, {400, 403}, {"pushNotSupportedForRequestedResource"}, Unsupported),
     ({_Call.STOP}, {400, 404, 410}, _ANY, Gone),  # what it cannot find by these ids it never will
     (_EVERY_CALL, {401, 403, 404, 410}, _ANY, AccessLost),  # a 401 after the client's own refresh
+    (_LISTS, {400}, _ANY, Transient),  # our own words, so nothing of the calendar: a later version has others
     (_EVERY_CALL, {400}, _ANY, Refused),
 )
 
-# What a call fails with when there is no answer, or none that the client can read. The last two are its trips over
-# bodies that are JSON but nothing it has foreseen.
+# What a call fails with when there is no answer, or none that the client can read. From TypeError on they are its
+# trips over bodies that are JSON but nothing it has foreseen.
 _FAILURES = (
     OSError,
     httplib2.HttpLib2Error,
@@ -286,6 +289,8 @@ _FAILURES = (
     ValueError,
     TypeError,
     LookupError,
+    AttributeError,
+    RecursionError,
 )
 
 
@@ -316,7 +321,7 @@ def _reasons(body: bytes) -> list[str]:
     try:
         error = json.loads(body)["error"]
         entries = [*error.get("errors", ()), *error.get("details", ())]
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []
     reasons = [entry.get("reason") for entry in entries if isinstance(entry, dict)]
     return [reason for reason in reasons if isinstance(reason, str) and _REASON.fullmatch(reason)]

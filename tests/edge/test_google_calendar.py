@@ -325,11 +325,30 @@ def test_a_role_that_hides_events_is_lost_access(server: Server, role: str) -> N
         anonymous(server).list_page(ANNA, TOKEN, "page-7")
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b'"x"', b"null", b'{"accessRole": "owner", "items": {}}'])
+NO_PAGES = [
+    *(b"{}", b"[]", b'"x"', b"null", b'{"accessRole": "owner", "items": {}}'),
+    *(b'{"accessRole": "owner", "nextPageToken": 5}', b'{"accessRole": "owner", "nextSyncToken": ["x"]}'),
+]
+
+
+@pytest.mark.parametrize("body", NO_PAGES)
 def test_an_answer_that_is_no_page_is_no_evidence_of_anything(server: Server, body: bytes) -> None:
     server.will(Answer(body=body))
-    with pytest.raises(Transient):
+    with pytest.raises(Transient, match="no page"):
         anonymous(server).list_page(ANNA, WINDOW, "")
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"error":' * 100_000, b'{"error": {"message": 1}}', b'{"error": {"errors": 5}}'],
+    ids=["nested", "nested errors", "a message that is no text", "errors that are no list"],
+)
+@pytest.mark.parametrize("call", ["list", "watch"])
+def test_no_body_whatever_breaks_a_call(server: Server, call: str, status: int, body: bytes) -> None:
+    server.will(Answer(status, body))
+    with pytest.raises((Transient, AccessLost)):
+        CALLS[call](anonymous(server))
 
 
 def test_compressed_answers_are_read(server: Server) -> None:
@@ -473,14 +492,15 @@ EVERY_CALL = {
     (503, "backendError"): Transient,
 }
 SOME_CALLS = [
-    ("list", 400, "timeRangeEmpty", Refused),
+    ("list", 400, "timeRangeEmpty", Transient),
+    ("list", 400, "badRequest", Transient),
     ("list", 404, "notFound", AccessLost),
     ("list", 410, "deleted", AccessLost),
     ("list page 2", 400, "invalid", Transient),
     ("list page 2", 404, "notFound", AccessLost),
     ("list page 2", 410, "deleted", Transient),
     ("list since", 400, "invalid", SyncTokenGone),
-    ("list since", 400, "required", Refused),
+    ("list since", 400, "required", Transient),
     ("list since", 404, "notFound", AccessLost),
     ("list since", 410, "fullSyncRequired", SyncTokenGone),
     ("list since", 410, "updatedMinTooLongAgo", SyncTokenGone),
@@ -525,7 +545,7 @@ HTML = b"<html><title>Error</title>anna.secret@example.com</html>"
     ("call", "status", "kinds"),
     [
         ("list", 502, {Transient}),
-        ("list since", 400, {Refused, Transient}),
+        ("list since", 400, {Transient}),
         ("list since", 403, {AccessLost, Transient}),
         ("list since", 410, {SyncTokenGone}),
         ("get", 404, {AccessLost}),

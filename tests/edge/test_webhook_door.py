@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from flask.testing import FlaskClient
 
 from sync.channel import Key, calendar_key, mint
 from sync.settings import Times
-from tests.edge.conftest import KEY
+from tests.edge.conftest import KEY, ROOT
 
 CALENDAR = calendar_key(b"salt", "me@example.com")
 CHANNEL = "0123456789abcdef0123456789abcdef"
@@ -241,3 +242,44 @@ def test_the_public_door_loads_neither_grpc_nor_the_calendar_client() -> None:
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+HEAVY = ("grpc", "googleapiclient", "cryptography", "google.auth", "httplib2")
+
+
+def test_a_deployed_webhook_loads_little_more_than_a_bare_function(environment: Path) -> None:
+    """In processes of their own, after one genuine notification: what is loaded decides a cold start."""
+    bare = environment / "bare.py"
+    bare.write_text("def webhook(request):\n    return '', 204\n")
+    deployed = {
+        **{name: value for name, value in os.environ.items() if name != "SYNC_STORE"},
+        "SYNC_QUEUE": "projects/p/locations/l/queues/q",
+        "SYNC_TASKS_API": "http://127.0.0.1:9",  # nobody listens: Google is asked to come again
+        "SYNC_WORKER_URL": "https://worker.example/",
+        "SYNC_DISPATCH_ACCOUNT": "dispatch@p.iam.gserviceaccount.com",
+    }
+    plain, _ = loaded_by(bare, {}, 204)
+    ours, heavy = loaded_by(ROOT / "main.py", deployed, 503)
+    assert heavy == []
+    assert ours <= 1.15 * plain
+
+
+def loaded_by(source: Path, environ: dict[str, str], status: int) -> tuple[int, list[str]]:
+    """How many modules a function has loaded once it has answered, and which heavy ones are among them."""
+    script = (
+        "import sys, functions_framework\n"
+        f"door = functions_framework.create_app('webhook', {str(source)!r}).test_client()\n"
+        f"assert door.post('/', headers={push()!r}).status_code == {status}\n"
+        f"print(len(sys.modules), *({{*{HEAVY!r}}} & {{*sys.modules}}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    count, *heavy = run.stdout.splitlines()[-1].split()
+    return int(count), heavy

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import sync.wiring
-from sync.errors import LeaseLost, Transient
+from sync.errors import AccessLost, LeaseLost, NewerRecord, SyncError, Transient
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -69,9 +69,11 @@ def test_other_methods_are_refused(worker: FlaskClient, path: str, method: str) 
     [
         (Transient("the store does not answer"), 503),
         (LeaseLost("overtaken"), 500),
+        (AccessLost("events.list: 404 notFound"), 500),
+        (NewerRecord("a record of schema 2"), 500),
         (ValueError("secret"), 500),
     ],
-    ids=["passing", "out of place", "a bug"],
+    ids=["passing", "overtaken", "refused", "newer", "a bug"],
 )
 def test_what_goes_wrong_is_told_once_and_sent_again(
     worker: FlaskClient,
@@ -89,6 +91,8 @@ def test_what_goes_wrong_is_told_once_and_sent_again(
     assert (answer.status_code, answer.data) == (status, b"")
     [record] = lines(capsys)
     assert record["severity"] == ("WARNING" if status == 503 else "ERROR")
+    assert record["message"] == ("request" if isinstance(error, SyncError) else "bug")
+    assert record.get("why") == (str(error) if isinstance(error, SyncError) else None)
     assert "secret" not in json.dumps(record)
 
 
@@ -100,6 +104,7 @@ def test_a_misconfigured_worker_answers_500_and_names_every_problem(
     assert worker.post("/jobs/sweep").status_code == 500
     [record] = lines(capsys)
     assert "SYNC_STORE" in str(record["problems"])
+    assert "did you mean demo?" in str(record["problems"])
 
 
 def test_the_status_says_that_it_is_ready_and_which_version(worker: FlaskClient, environment: Path) -> None:

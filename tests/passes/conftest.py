@@ -12,7 +12,7 @@ import pytest
 import urllib3
 
 from sync import tend
-from sync.channel import calendar_key
+from sync.channel import Key, Keys, calendar_key
 from sync.decide import Brake
 from sync.errors import SyncError, Transient
 from sync.google.calendar import GoogleCalendar
@@ -30,6 +30,7 @@ from tests.clock import ManualClock
 ME = "me@example.com"
 YOU = "you@example.com"
 SYSTEM = System("acme", names=("Acme Call",), hosts=("calls.acme.example",), path=r"^/j/([a-z0-9-]+)$")
+KEY = Key("k1", bytes(32))
 GRACE_S = 60.0
 MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp()  # where a frozen simulator stands
 LEASE_S = 90.0
@@ -125,7 +126,7 @@ class Town:
     def enrol(self, calendar_id: str) -> str:
         wired = (*self.store.wired().calendars, WiredCalendar(calendar_id, CalendarId(calendar_id)))
         self.store.wire("", wired)
-        tend.converge(self.outside, self.policy, None)  # type: ignore[arg-type]  # no channel is opened
+        tend.converge(self.outside, self.policy, KEY, Keys((KEY,)))
         return calendar_key(self.store.salt(), calendar_id)
 
     # --- people ---

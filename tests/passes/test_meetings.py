@@ -75,11 +75,21 @@ def test_a_deleted_meeting_takes_its_conference_with_it_after_the_grace(town: To
     event = town.meet()
     town.settle()
     town.act("delete", event=event)
-    town.look()
+    town.settle(hours=0.75 * GRACE_S / 3600)
     assert "c-1" in town.acme.has
     town.settle()
     assert "c-1" not in town.acme.has
     assert town.calls("delete") == {"c-1": 1}
+
+
+def test_a_deletion_that_a_full_listing_no_longer_mentions_is_asked_for_by_name(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.fault(expire_tokens=ME)
+    with town.simulator.api.lock:  # its tombstone has been purged meanwhile
+        del town.simulator.world.calendars[ME].events[event]
+    town.settle()
+    assert "c-1" not in town.acme.has
 
 
 def test_a_meeting_restored_within_the_grace_keeps_its_conference_untouched(town: Town) -> None:

@@ -1,4 +1,4 @@
-"""The demo's day once more, with only the adapters that are deployed: Firestore's emulator and a fake Cloud Tasks."""
+"""The demo's day once more, with the adapters that are deployed: Firestore on its emulator, a fake Cloud Tasks."""
 
 import threading
 import time

@@ -216,14 +216,17 @@ def channel(
     address: str = HERE,
     subject: str = "ada",
     state: ChannelState = ChannelState.OPEN,
+    key: str = "k1",
 ) -> Channel:
     """Opened a day ago for a week, unless told otherwise; times in seconds from now."""
-    return Channel(name, state, address, "k1", subject, NOW + opened, "resource", NOW + expires)
+    if state is ChannelState.OPENING:
+        return Channel(name, state, address, key, subject, NOW + opened)
+    return Channel(name, state, address, key, subject, NOW + opened, "resource", NOW + expires)
 
 
-def is_due(*channels: Channel, address: str = HERE) -> tuple[bool, set[str]]:
-    decided = due(channels, NOW, address, "ada")
-    return decided.open_one, {each.id for each in decided.stop}
+def is_due(*channels: Channel, address: str = HERE) -> tuple[bool, set[str], set[str]]:
+    decided = due(channels, NOW, address, "ada", {"k1", "k2"})
+    return decided.open_one, {each.id for each in decided.stop}, {each.id for each in decided.forget}
 
 
 @pytest.mark.parametrize(
@@ -231,16 +234,21 @@ def is_due(*channels: Channel, address: str = HERE) -> tuple[bool, set[str]]:
     [
         pytest.param([], True, set(), id="none"),
         pytest.param([channel()], False, set(), id="a good one"),
-        pytest.param([channel(state=ChannelState.OPENING)], True, set(), id="only one whose answer was lost"),
         pytest.param(
             [channel(opened=-6 * DAY, expires=2 * DAY)], True, set(), id="a quarter of its life left"
         ),
         pytest.param(
             [channel(opened=-6 * DAY, expires=2 * DAY + 1)], False, set(), id="more than a quarter left"
         ),
-        pytest.param([channel(expires=0)], True, set(), id="expired this second"),
         pytest.param([channel(address=ELSEWHERE)], True, set(), id="posts elsewhere"),
         pytest.param([channel(subject="bob")], True, set(), id="opened by somebody else"),
+        pytest.param([channel(key="gone")], True, set(), id="signed with a key that is gone"),
+        pytest.param(
+            [channel("mute", key="gone"), channel("new", key="k2")],
+            False,
+            {"mute"},
+            id="one signed with a key that is gone, and a new one",
+        ),
         pytest.param(
             [channel("old", opened=-6 * DAY, expires=DAY), channel("new", opened=0, expires=7 * DAY)],
             False,
@@ -256,30 +264,43 @@ def is_due(*channels: Channel, address: str = HERE) -> tuple[bool, set[str]]:
         pytest.param(
             [channel("moved", address=ELSEWHERE), channel("new", opened=0)], False, {"moved"}, id="moved"
         ),
-        pytest.param(
-            [channel("lost", state=ChannelState.OPENING), channel("new")],
-            False,
-            {"lost"},
-            id="a lost opening",
-        ),
-        pytest.param(
-            [channel("lapsed", expires=-DAY), channel("new")], False, {"lapsed"}, id="one that lapsed"
-        ),
     ],
 )
 def test_one_good_channel_is_kept_and_the_next_is_open_before_it_is_stopped(
     channels: list[Channel], open_one: bool, stop: set[str]
 ) -> None:
-    assert is_due(*channels) == (open_one, stop)
-    assert is_due(*reversed(channels)) == (open_one, stop)
+    assert is_due(*channels) == (open_one, stop, set())
+    assert is_due(*reversed(channels)) == (open_one, stop, set())
+
+
+OVER = [
+    pytest.param(channel("x", expires=0), True, id="lapsed this second"),
+    pytest.param(channel("x", expires=1, address=ELSEWHERE), False, id="lapses in a second"),
+    pytest.param(channel("x", state=ChannelState.OPENING, opened=-3600), True, id="its answer never came"),
+    pytest.param(channel("x", state=ChannelState.OPENING, opened=-3599), False, id="its answer may come"),
+]
+
+
+@pytest.mark.parametrize(("old", "over"), OVER)
+@pytest.mark.parametrize("address", [HERE, ""])
+@pytest.mark.parametrize("beside", [[], [channel()]], ids=["alone", "beside a good one"])
+def test_what_is_over_is_forgotten_whatever_else_there_is(
+    old: Channel, over: bool, address: str, beside: list[Channel]
+) -> None:
+    _, stop, forgotten = is_due(old, *beside, address=address)
+    assert forgotten == ({"x"} if over else set())
+    assert not stop & forgotten
+
+
+def test_an_unfinished_opening_is_neither_a_channel_nor_can_it_be_stopped() -> None:
+    lost = channel("lost", state=ChannelState.OPENING, opened=-60)
+    assert is_due(lost) == (True, set(), set())
+    assert is_due(lost, channel()) == (False, set(), set())
+    assert is_due(lost, address="") == (False, set(), set())
 
 
 def test_without_an_address_every_channel_is_stopped_and_none_opened() -> None:
-    lost = channel("lost", state=ChannelState.OPENING)
-    assert is_due(channel(), lost, channel("two", subject="bob"), address="") == (
-        False,
-        {"one", "lost", "two"},
-    )
+    assert is_due(channel(), channel("two", subject="bob"), address="") == (False, {"one", "two"}, set())
 
 
 channels = st.lists(
@@ -291,29 +312,37 @@ channels = st.lists(
         address=st.sampled_from([HERE, ELSEWHERE]),
         subject=st.sampled_from(["ada", "bob"]),
         state=st.sampled_from(ChannelState),
+        key=st.sampled_from(["k1", "gone"]),
     ),
     max_size=5,
 )
 
 
 def is_live(each: Channel) -> bool:
-    return each.state is ChannelState.OPEN and each.expires_at > NOW and each.address == HERE
+    return (
+        each.state is ChannelState.OPEN
+        and each.expires_at > NOW
+        and each.address == HERE
+        and each.subject == "ada"
+        and each.key_id == "k1"
+    )
 
 
 @given(channels)
 def test_no_channel_is_stopped_before_a_good_one_is_there(known: list[Channel]) -> None:
-    decided = due(known, NOW, HERE, "ada")
+    decided = due(known, NOW, HERE, "ada", {"k1"})
     rest = [each for each in known if each not in decided.stop]
-    assert not decided.stop or any(is_live(each) and each.subject == "ada" for each in rest)
+    assert not decided.stop or any(is_live(each) for each in rest)
     assert not (decided.stop and decided.open_one)
 
 
 @given(channels)
 def test_a_new_channel_settles_everything(known: list[Channel]) -> None:
-    """After opening, and then stopping, there is exactly one channel and nothing left to do."""
-    if due(known, NOW, HERE, "ada").open_one:
+    """After opening, and then stopping, there is exactly one channel; but for answers that may still come."""
+    if due(known, NOW, HERE, "ada", {"k1"}).open_one:
         known = [*known, channel("new", opened=0, expires=31 * DAY)]
-    stop = due(known, NOW, HERE, "ada").stop
-    rest = [each for each in known if each not in stop]
-    assert len(rest) == 1
-    assert due(rest, NOW, HERE, "ada") == Due(open_one=False, stop=())
+    decided = due(known, NOW, HERE, "ada", {"k1"})
+    rest = [each for each in known if each not in decided.stop + decided.forget]
+    assert len([each for each in rest if each.state is ChannelState.OPEN]) == 1
+    assert all(each.opened_at > NOW - 3600 for each in rest if each.state is ChannelState.OPENING)
+    assert due(rest, NOW, HERE, "ada", {"k1"}) == Due(open_one=False, stop=(), forget=())

@@ -260,7 +260,7 @@ def test_wrong_arguments_are_a_usage_error_with_a_hint(capsys: Capture, argv: li
     assert hint == "hint: python -m sync inspect --help"
 
 
-@pytest.mark.parametrize("verb", ["inspect", "version"])
+@pytest.mark.parametrize("verb", ["config", "inspect", "version"])
 def test_help_ends_with_examples(capsys: Capture, verb: str) -> None:
     with pytest.raises(SystemExit) as exit_:
         verbs.main([verb, "--help"])
@@ -314,6 +314,48 @@ def test_it_runs_as_a_module_and_imports_only_the_verb_asked_for() -> None:
         "1xz3b5d7f9h1j3l5  organizer  -  -",
         "sync.cli.inspect sync.cli.verbs",
     ]
+
+
+def test_a_reader_that_has_left_is_not_shouted_after(tmp_path: Path) -> None:
+    """As `… | head -1` does: the pipe is closed before all is said."""
+    unread, closed = os.pipe()
+    os.close(unread)
+    ran = subprocess.run(
+        [sys.executable, "-m", "sync", "inspect", write(tmp_path, [{"id": "a"}] * 10_000)],
+        cwd=SAMPLES.parent.parent,
+        stdout=closed,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    os.close(closed)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_a_little_said_to_nobody_ends_quietly_too() -> None:
+    unread, closed = os.pipe()
+    os.close(unread)
+    command = [sys.executable, "-m", "sync", "inspect", str(SAMPLES / "all_day.json")]
+    ran = subprocess.run(
+        command, cwd=SAMPLES.parent.parent, stdout=closed, stderr=subprocess.PIPE, check=False, timeout=60
+    )
+    os.close(closed)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_ctrl_c_while_it_waits_for_input_ends_it_quietly(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waiting(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            raise KeyboardInterrupt
+
+    class Terminal:
+        buffer = Waiting()
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    assert verbs.main(["inspect", "-"]) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_terminal_without_unicode_shows_escapes(tmp_path: Path) -> None:

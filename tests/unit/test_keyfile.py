@@ -1,6 +1,7 @@
 """The key file: rotation without a deploy, without a lost hint and without a wait for the disk."""
 
 import base64
+import os
 import threading
 from pathlib import Path
 
@@ -28,7 +29,16 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def keys(path: Path, clock: ManualClock) -> KeyFile:
-    return KeyFile(path, PERIOD, clock.monotonic)
+    return opened(path, clock)
+
+
+def opened(path: Path, clock: ManualClock) -> KeyFile:
+    """As a process that starts now, by its clock, reads the file."""
+    return KeyFile(path, PERIOD, clock.monotonic, clock.now)
+
+
+def written_at(path: Path, clock: ManualClock, seconds_ago: float) -> None:
+    os.utime(path, (clock.now() - seconds_ago,) * 2)
 
 
 def write(path: Path, *keys: Key) -> None:
@@ -108,6 +118,27 @@ def test_reading_a_new_key_again_does_not_make_it_newer(
     assert keys.signing_key() == K2
 
 
+def test_a_process_that_has_just_started_signs_with_the_newest_key_of_a_file_that_is_old_enough(
+    path: Path, clock: ManualClock
+) -> None:
+    """So that a worker which is stopped between its jobs does not sign with the oldest key for ever."""
+    write(path, K1, K2)
+    written_at(path, clock, 2 * PERIOD)
+    assert opened(path, clock).signing_key() == K2
+
+
+@pytest.mark.parametrize("seconds_ago", [2 * PERIOD - 1, 0, -3600])
+def test_a_process_that_has_just_started_leaves_time_for_a_key_that_was_just_written(
+    path: Path, clock: ManualClock, seconds_ago: float
+) -> None:
+    write(path, K1, K2)
+    written_at(path, clock, seconds_ago)
+    keys = opened(path, clock)
+    assert keys.signing_key() == K1
+    clock.advance(2 * PERIOD)
+    assert keys.signing_key() == K2
+
+
 def test_a_withdrawn_key_signs_no_more(keys: KeyFile, path: Path, clock: ManualClock) -> None:
     clock.advance(10 * PERIOD)
     write(path, K2)
@@ -121,12 +152,12 @@ def test_there_is_a_key_to_sign_with_at_every_moment_of_a_rotation(
     """Also between reading the new keys and using them."""
     signed: list[Key] = []
 
-    class Watched(dict[str, float]):
+    class Watched(dict[str, int]):
         def items(self):  # type: ignore[no-untyped-def]
             signed.append(keys.signing_key())
             return super().items()
 
-    monkeypatch.setattr(keys, "_strangers", Watched(stranger=0.0))
+    monkeypatch.setattr(keys, "_strangers", Watched(stranger=1))
     write(path, K2)
     keys.reread()
     assert signed == [K1]
@@ -136,33 +167,63 @@ def test_there_is_a_key_to_sign_with_at_every_moment_of_a_rotation(
 # --- Keys not known yet ---
 
 
-def test_an_unknown_key_may_yet_be_known_until_a_period_has_passed(keys: KeyFile, clock: ManualClock) -> None:
+def test_an_unknown_key_may_yet_be_known_until_a_reading_has_missed_it(keys: KeyFile) -> None:
     assert keys.may_yet_know("k2")
-    clock.advance(PERIOD)
     assert keys.may_yet_know("k2")
-    clock.advance(0.1)
+    keys.reread()
     assert not keys.may_yet_know("k2")
 
 
-def test_each_unknown_key_has_its_own_period(keys: KeyFile, clock: ManualClock) -> None:
+def test_no_time_that_passes_without_a_reading_makes_a_key_unknown(keys: KeyFile, clock: ManualClock) -> None:
     keys.may_yet_know("k2")
-    clock.advance(PERIOD + 1)
+    clock.advance(100 * PERIOD)
+    assert keys.may_yet_know("k2")
+
+
+def test_a_reading_that_failed_has_missed_no_key(keys: KeyFile, path: Path) -> None:
+    keys.may_yet_know("k2")
+    path.write_text("k1:short")
+    keys.reread()
+    assert keys.may_yet_know("k2")
+
+
+def test_a_reading_that_had_begun_before_a_key_was_asked_for_has_not_missed_it(
+    keys: KeyFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_text = Path.read_text
+
+    def slowly(path: Path, *how: str, **more: str) -> str:
+        text = read_text(path, *how, **more)
+        assert keys.may_yet_know("k2")
+        return text
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", slowly)
+        keys.reread()
+    assert keys.may_yet_know("k2")
+    keys.reread()
+    assert not keys.may_yet_know("k2")
+
+
+def test_each_unknown_key_waits_for_a_reading_of_its_own(keys: KeyFile) -> None:
+    keys.may_yet_know("k2")
+    keys.reread()
     assert keys.may_yet_know("k3")
     assert not keys.may_yet_know("k2")
 
 
-def test_so_many_made_up_keys_take_no_memory_and_hide_no_real_one(keys: KeyFile, clock: ManualClock) -> None:
+def test_so_many_made_up_keys_take_no_memory_and_hide_no_real_one(keys: KeyFile) -> None:
     for number in range(1000):
         keys.may_yet_know(f"made up {number}")
     assert len(keys._strangers) == 64
-    clock.advance(PERIOD + 1)
+    keys.reread()
     assert keys.may_yet_know("k2")
 
 
-def test_made_up_keys_are_forgotten_in_time(keys: KeyFile, clock: ManualClock) -> None:
+def test_made_up_keys_are_forgotten_in_time(keys: KeyFile) -> None:
     keys.may_yet_know("made up")
-    clock.advance(3601)
-    keys.reread()
+    for _ in range(61):
+        keys.reread()
     assert keys.may_yet_know("made up")
 
 
@@ -172,12 +233,22 @@ def test_a_stranger_at_the_door_does_not_disturb_the_rereading(
     """A thread of its own reads the keys while others serve requests: one may come at any moment."""
     strangers = iter(range(50))
 
-    class Busy(float):
-        def __rsub__(self, other: float) -> float:
+    class Busy(int):
+        def __rsub__(self, other: int) -> int:
             keys.may_yet_know(f"stranger {next(strangers)}")
-            return other - float(self)
+            return other - int(self)
 
-    monkeypatch.setattr(keys, "_strangers", {"first": Busy(0.0), "second": Busy(0.0)})
+    monkeypatch.setattr(keys, "_strangers", {"first": Busy(1), "second": Busy(1)})
     write(path, K1, K2)
     keys.reread()
     assert keys.keys.oldest_first == (K1, K2)
+    assert next(strangers) == 2
+
+
+@pytest.mark.parametrize("pause_s", [366 * 86400.0, 1e12])
+def test_the_thread_survives_any_pause(path: Path, pause_s: float) -> None:
+    before = {*threading.enumerate()}
+    KeyFile(path, pause_s, lambda: 0.0).keep_fresh()
+    (reader,) = {*threading.enumerate()} - before
+    reader.join(0.05)
+    assert reader.is_alive()

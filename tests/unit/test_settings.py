@@ -12,7 +12,7 @@ import pytest
 
 from sync.errors import Misconfigured
 from sync.recognise import System
-from sync.settings import VARIABLES, Door, ProviderSettings, Settings, Times, read
+from sync.settings import VARIABLES, Door, ProviderSettings, Settings, Times, draft, read
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -44,6 +44,7 @@ def problems(environ: dict[str, str], door: Door = "worker") -> tuple[str, ...]:
 def test_little_is_needed_and_the_rest_has_defaults(environ: dict[str, str]) -> None:
     assert read(environ, "worker") == Settings(
         sqlite=Path("/var/sync.db"),
+        queue="",
         channel_keys=Path(environ["SYNC_CHANNEL_KEYS"]),
         times=Times(),
         project="",
@@ -53,6 +54,7 @@ def test_little_is_needed_and_the_rest_has_defaults(environ: dict[str, str]) -> 
         dispatch_account="",
         delegation="",
         calendar_api="",
+        tasks_api="",
     )
 
 
@@ -110,17 +112,44 @@ def test_a_webhook_knows_nothing_of_conferences(environ: dict[str, str]) -> None
     assert read(environ, "webhook").systems == ()
 
 
+DEPLOYED = {
+    "SYNC_PROJECT": "p",
+    "SYNC_DATABASE": "sync",
+    "SYNC_STORE": "firestore",
+    "SYNC_QUEUE": "projects/p/locations/europe-west1/queues/wakes",
+    "SYNC_WORKER_URL": "https://worker.example",
+    "SYNC_DISPATCH_ACCOUNT": "dispatch@p.iam.gserviceaccount.com",
+}
+
+
+def test_a_deployed_worker_keeps_its_records_in_firestore_and_its_tasks_in_cloud_tasks(
+    environ: dict[str, str],
+) -> None:
+    settings = read(environ | DEPLOYED, "worker")
+    assert (settings.sqlite, settings.queue) == (None, DEPLOYED["SYNC_QUEUE"])
+
+
+def test_a_deployed_webhook_needs_no_store_at_all(environ: dict[str, str]) -> None:
+    deployed = environ | DEPLOYED
+    del deployed["SYNC_STORE"], deployed["SYNC_PROJECT"], deployed["SYNC_DATABASE"]
+    assert read(deployed, "webhook").queue == DEPLOYED["SYNC_QUEUE"]
+
+
 # --- What is refused ---
 
 WRONG = [
-    ({"SYNC_STORE": ""}, r"SYNC_STORE is missing: sqlite:PATH\."),
-    ({"SYNC_STORE": "sqlite:"}, r"SYNC_STORE is not sqlite:PATH\."),
-    ({"SYNC_STORE": "postgres:x", "SYNC_QUEUE": ""}, r"SYNC_STORE is not sqlite:PATH\."),
-    ({"SYNC_STORE": "firestore"}, r"SYNC_STORE=firestore is not built in this version"),
+    ({"SYNC_STORE": ""}, r"SYNC_STORE is missing: firestore, or sqlite:PATH\."),
+    ({"SYNC_STORE": "sqlite:"}, r"SYNC_STORE is neither firestore nor sqlite:PATH"),
+    ({"SYNC_STORE": "sqllite:x"}, r"SYNC_STORE is neither firestore nor .*; did you mean sqlite\?"),
+    ({"SYNC_STORE": "postgres:x", "SYNC_QUEUE": ""}, r"SYNC_STORE is neither firestore nor sqlite:PATH\."),
+    ({"SYNC_STORE": "firestore"}, r"SYNC_STORE=firestore needs SYNC_PROJECT\."),
+    ({"SYNC_STORE": "firestore"}, r"SYNC_STORE=firestore needs SYNC_DATABASE\."),
     ({"SYNC_STORE": "firestore"}, r"SYNC_QUEUE=local .* needs SYNC_STORE=sqlite:PATH\."),
-    ({"SYNC_QUEUE": ""}, r"SYNC_QUEUE is missing: local\."),
-    ({"SYNC_QUEUE": "inline"}, r"SYNC_QUEUE names inline, which is not built in this version"),
-    ({"SYNC_QUEUE": "projects/p/queues/q"}, r"SYNC_QUEUE names a Cloud Tasks queue, which is not built"),
+    ({"SYNC_QUEUE": ""}, r"SYNC_QUEUE is missing: local, or projects/"),
+    ({"SYNC_QUEUE": "inline"}, r"SYNC_QUEUE=inline is not built in this version"),
+    ({"SYNC_QUEUE": "projects/p/queues/q"}, r"SYNC_QUEUE is not projects/…/locations/…/queues/…\."),
+    ({"SYNC_QUEUE": "projects/p/locations/l/queues/q"}, r"A Cloud Tasks queue needs SYNC_WORKER_URL\."),
+    ({"SYNC_QUEUE": "projects/p/locations/l/queues/q"}, r"A Cloud Tasks queue needs SYNC_DISPATCH_ACCOUNT\."),
     ({"SYNC_QUEUE": "locl"}, r"SYNC_QUEUE is not local; did you mean local\?"),
     ({"SYNC_CHANNEL_KEYS": ""}, r"SYNC_CHANNEL_KEYS is missing"),
     ({"SYNC_CHANNEL_KEYS": "/nowhere"}, r"SYNC_CHANNEL_KEYS names a file that cannot be read: No such file"),
@@ -141,9 +170,17 @@ WRONG = [
     ({"SYNC_TIMES": "leese=9"}, r"SYNC_TIMES does not know leese; did you mean lease\?"),
     ({"SYNC_TIMES": "grace=1 grace=2"}, r"SYNC_TIMES names grace twice\."),
     ({"SYNC_TIMES": "lease=40"}, r"lease must be longer than lease_margin \+ calendar_timeout\."),
-    ({"SYNC_TIMES": "lease=45 read_timeout=30"}, r"lease must be .* connect_timeout \+ read_timeout\."),
-    ({"SYNC_TIMES": "horizon=12"}, r"horizon must not be shorter than connect_timeout \+ read_timeout\."),
+    (
+        {"SYNC_TIMES": "lease=90 read_timeout=32.5"},
+        r"lease must be .* connect_timeout \+ 2 read_timeout \+ 2\.",
+    ),
+    ({"SYNC_TIMES": "horizon=24"}, r"horizon must not be .* connect_timeout \+ 2 read_timeout \+ 2\."),
     ({"SYNC_TIMES": "most_backoff=4"}, r"most_backoff must not be shorter than first_backoff\."),
+    ({"SYNC_TIMES": "channel_life=2592001"}, r"SYNC_TIMES gives channel_life more than 30 days\."),
+    *(
+        ({"SYNC_TIMES": f"{each.name}=31622401"}, rf"SYNC_TIMES gives {each.name} more than \d+ days\.")
+        for each in fields(Times)
+    ),
     *(
         ({"SYNC_TIMES": f"grace{bad}"}, r"gives grace no number")
         for bad in ("", "=", "=x", "=0", "=-1", "=inf", "=nan")
@@ -156,6 +193,32 @@ def test_what_is_wrong_is_said_in_a_sentence(
     environ: dict[str, str], change: dict[str, str], sentence: str
 ) -> None:
     assert any(re.search(sentence, problem) for problem in problems(environ | change))
+
+
+@pytest.mark.parametrize(
+    "times",
+    ["lease=90 read_timeout=32.4 horizon=69.8", "horizon=25", "channel_life=2592000 window=31622400"],
+)
+def test_times_at_their_bounds_are_taken(environ: dict[str, str], times: str) -> None:
+    read(environ | {"SYNC_TIMES": times}, "worker")
+
+
+def test_a_number_that_is_refused_contradicts_nothing(environ: dict[str, str]) -> None:
+    assert len(problems(environ | {"SYNC_TIMES": "calendar_timeout=1e12 lease=0"})) == 2
+
+
+@pytest.mark.parametrize(("variable", "typo"), [("SYNC_MODE", "obsrve"), ("SYNC_QUEUE", "inlne")])
+def test_nothing_is_suggested_that_is_not_built(environ: dict[str, str], variable: str, typo: str) -> None:
+    (problem,) = problems(environ | {variable: typo})
+    assert "did you mean" not in problem
+
+
+def test_a_draft_is_what_can_be_read_beside_all_that_is_wrong(environ: dict[str, str]) -> None:
+    environ |= {"SYNC_MODE": "aply", "SYNC_TIMES": "lease=1", "SYNC_CONFERENCES": json.dumps(CONFERENCES)}
+    settings, told = draft(environ, "worker")
+    assert told == problems(environ)
+    assert [provider.name for provider in settings.providers] == ["demo", "own"]
+    assert settings.times == Times()  # never half of what was told
 
 
 def test_a_file_of_keys_is_judged_without_being_quoted(environ: dict[str, str]) -> None:
@@ -209,6 +272,16 @@ def test_a_provider_cannot_be_called_what_a_conference_key_cannot_hold(environ: 
         ),
         ({"provider": "demo", "hosts": "x"}, "SYNC_CONFERENCES, system 1: hosts is not a list of texts."),
         ({"provider": "demo", "hosts": [1]}, "SYNC_CONFERENCES, system 1: hosts is not a list of texts."),
+        *(
+            (
+                {"provider": "demo", "hosts": ["ok.example:8080", host]},
+                "SYNC_CONFERENCES, system 1: hosts are lower-case names, with or without :port.",
+            )
+            for host in (
+                *("https://x.example", "x.example/j", "x.example:port", "x.example:", "X.example", "", "*.x"),
+                *("x.example:99999", "me@x.example", "[::1]", "x .example", "x.example\n"),
+            )
+        ),
         ({"provider": "demo", "path": ["x"]}, "SYNC_CONFERENCES, system 1: path is not a text."),
         ({"provider": "demo", "path": "("}, "SYNC_CONFERENCES, system 1: path is not a regular expression."),
     ],
@@ -231,7 +304,7 @@ def test_all_problems_are_told_at_once(environ: dict[str, str]) -> None:
         "SYNC_CONFERENCES",
         "SYNC_TIMES",
     }
-    assert len(told) == 7
+    assert len(told) == 8
 
 
 # --- What stays unsaid, and what stays unloaded ---

@@ -1,20 +1,21 @@
 """`python -m sync demo`: one day of meetings on this machine, their conferences following, and a verdict.
 
-stage builds everything up and takes it down, and day is the story played on it. conference_service stands for
-somebody else's system and judge says whether all went well: neither knows the sync. sabotage spoils the day.
+stage builds everything up and takes it down, day is the story played on it, and patience is how both wait.
+conference_service stands for somebody else's system, and judge says whether all went well: neither knows the sync.
+sabotage has providers that spoil the day.
 """
 
 import json
-import signal
+import math
 import sys
 import tempfile
+import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from sync.cli.verbs import Parser, complain
@@ -34,17 +35,16 @@ Tell = Callable[[str], None]
 
 def main(argv: list[str]) -> int:
     """Play the day. Exit code 0 if every conference was as its events say, else 1; 2 for wrong arguments."""
+    from sync.cli.demo.patience import Interrupted
     from sync.cli.demo.stage import Broken
 
     arguments = _arguments(argv)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     try:
         return 0 if _play(arguments).converged else 1
     except Broken as broken:
         complain(f"demo: {broken}", broken.hint)
         return 1
-    except KeyboardInterrupt:
+    except Interrupted:
         complain("demo: interrupted before there was a verdict", "a day takes about half a minute")
         return 130
 
@@ -73,17 +73,21 @@ def _arguments(argv: list[str]) -> Namespace:
 
 def _play(arguments: Namespace) -> "Report":
     from sync.cli.demo.day import Day
+    from sync.cli.demo.patience import Interrupted, Patience
     from sync.cli.demo.stage import Stage
 
     tell = partial(print, file=sys.stderr if arguments.json else sys.stdout, flush=True)
     provider = SABOTAGES.get(arguments.sabotage, "demo")
-    with _folder(arguments.keep, tell) as folder, Stage(folder, provider) as stage:
-        report = Day(stage, tell).play()
+    began, patience = time.monotonic(), Patience()
+    with _folder(arguments.keep, tell) as folder, Stage(folder, provider, patience) as stage:
+        report = Day(stage, tell, began).play()
         _tell_verdict(report, tell)
         if arguments.json:
             print(json.dumps(asdict(report)), flush=True)
         if not arguments.headless:
-            _stay_up(stage, tell)
+            _tell_how_to_play(stage, tell)
+            with suppress(Interrupted):
+                patience.until(lambda: False, math.inf)
     return report
 
 
@@ -116,20 +120,11 @@ def _tell_verdict(report: "Report", tell: Tell) -> None:
         tell(f"    {mismatch.conference}: {mismatch.problem}")
 
 
-def _stay_up(stage: "Stage", tell: Tell) -> None:
+def _tell_how_to_play(stage: "Stage", tell: Tell) -> None:
     calendar, conferences = stage.simulator.url, stage.conferences.url
-    with suppress(KeyboardInterrupt):
-        tell("\nAll of it stays up until Ctrl-C; what you do in the calendar, the conferences follow.")
-        tell(f"    the calendar     {calendar}/_sim/state")
-        tell(f"    the conferences  {conferences}/api/conferences")
-        tell(
-            f'    act              curl {calendar}/_sim/act -d \'{{"do": "retitle", "event": ID, "title": "…"}}\''
-        )
-        signal.pause()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Once: a second Ctrl-C must not break the taking down."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    tell("\nAll of it stays up until Ctrl-C; what you do in the calendar, the conferences follow.")
+    tell(f"    the calendar     {calendar}/_sim/state")
+    tell(f"    the conferences  {conferences}/api/conferences")
+    tell(
+        f'    act              curl {calendar}/_sim/act -d \'{{"do": "retitle", "event": ID, "title": "…"}}\''
+    )

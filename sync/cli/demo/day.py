@@ -12,10 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sync.cli.demo.judge import Mismatch, judge
-from sync.cli.demo.stage import GUESTS, ME, Stage, until
+from sync.cli.demo.stage import GUESTS, ME, Stage
 
-_STEP_S = 15.0  # a step that needs more has failed
-_DAY_S = 48.0  # ... and so has a day
+_DAY_S = 52.0  # a day that takes longer has failed
 
 Json = dict[str, Any]
 
@@ -44,15 +43,15 @@ class Report:
 class Day:
     """The story, told line by line through `tell`."""
 
-    def __init__(self, stage: Stage, tell: Callable[[str], None]) -> None:
+    def __init__(self, stage: Stage, tell: Callable[[str], None], began: float) -> None:
         self._stage = stage
         self._tell = tell
-        self._began = time.monotonic()
-        until(stage.is_quiet, _STEP_S)
+        self._began = began  # by the monotonic clock: when its stage began to be built
+        self._wait(stage.is_quiet)
         today = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
         self._tomorrow = today + timedelta(days=1)
         self._touches: Counter[str] = Counter()  # how often the story needs each conference to be changed
-        self._mismatches: dict[str, list[Mismatch]] = {}  # by conference, what was found last
+        self._mismatches: dict[str, Mismatch] = {}  # by conference
 
     def play(self) -> Report:
         """From morning to night."""
@@ -66,17 +65,17 @@ class Day:
             ("“Farewell” is deleted for good", self._deleted),
             ("“A talk” loses its conference", self._stripped),
             ("Google forgets our sync token; “Planning” moves", self._token_died),
-            ("the conference system is out of order for a while", self._outage),
             ("a notification comes twice", self._notified_twice),
             ("a notification is lost, and a sweep comes by", self._notification_lost),
+            ("the conference system is out of order for a while", self._outage),
             ("the worker is killed in the middle of a call", self._worker_killed),
         ]
         self._tell(_line("", "what changed", "what was decided", "what was called"))
         steps = 0
         for what, step in story:
-            self._start_step()
             if not self._left_s():
                 break
+            self._start_step()
             step()
             steps += 1
             self._tell(_line(str(steps), what, self._decided(), self._called()))
@@ -87,7 +86,7 @@ class Day:
             provider_calls=len(self._stage.provider_calls()),
             list_calls=self._stage.list_calls(),
             seconds=round(time.monotonic() - self._began, 1),
-            mismatches=[each for found in self._mismatches.values() for each in found],
+            mismatches=list(self._mismatches.values()),
         )
 
     # --- the story ---
@@ -120,7 +119,7 @@ class Day:
 
     def _deleted_and_restored(self) -> None:
         self._stage.act("delete", event=self._review.event)
-        until(lambda: "deletion_waiting" in self._codes(), self._left_s())
+        self._wait(lambda: "deletion_waiting" in self._codes())
         self._stage.act("restore", event=self._review.event)
         self._await(self._review, "restored")
 
@@ -139,13 +138,6 @@ class Day:
         self._move(self._planning)
         self._await(self._planning, "updated")
 
-    def _outage(self) -> None:
-        self._stage.conference_fault(outage=True)
-        self._retitle(self._planning, "Planning the summer")
-        until(lambda: "retry_later" in self._codes(), self._left_s())
-        self._stage.clear_conference_faults()
-        self._await(self._planning, "updated", read_back=True)
-
     def _notified_twice(self) -> None:
         self._stage.calendar_fault(push="duplicate")
         self._retitle(self._planning, "Planning the autumn")
@@ -154,14 +146,21 @@ class Day:
     def _notification_lost(self) -> None:
         self._stage.calendar_fault(push="drop")
         self._move(self._review)
-        until(self._stage.is_quiet, self._left_s())
-        until(self._swept, self._left_s())
+        self._wait(self._stage.is_quiet)
+        self._wait(self._swept)
         self._await(self._review, "updated")
+
+    def _outage(self) -> None:
+        self._stage.conference_fault(outage=True)
+        self._retitle(self._planning, "Planning the summer")
+        self._wait(lambda: "retry_later" in self._codes())
+        self._stage.clear_conference_faults()
+        self._await(self._planning, "updated")
 
     def _worker_killed(self) -> None:
         self._stage.conference_fault(stall=_DAY_S)
         self._retitle(self._planning, "Planning the winter")
-        until(self._in_mid_call, self._left_s())
+        self._wait(self._in_mid_call)
         self._stage.worker.kill()
         self._stage.clear_conference_faults()  # what the dead worker asked for is done now, and again by the next
         self._touches[self._planning.conference] += 1
@@ -204,7 +203,6 @@ class Day:
         self._calls_before = len(self._stage.provider_calls())
         self._lists_before = self._stage.list_calls()
         self._records_before = len(self._stage.worker.records)
-        self._deadline = min(time.monotonic() + _STEP_S, self._began + _DAY_S)
 
     def _await(self, meeting: Meeting, code: str, *, read_back: bool = False) -> None:
         """Until it was decided so and all is quiet; then, or when no more will come, the judge has the word."""
@@ -214,23 +212,26 @@ class Day:
             return told and self._stage.is_quiet() and (self._stage.is_at_rest() or not self._judge(meeting))
 
         late = Mismatch(meeting.conference, f"not settled in time: {code}")
-        self._keep(self._judge(meeting) if until(over, self._left_s()) else self._judge(meeting) or [late])
+        self._keep(self._judge(meeting) if self._wait(over) else self._judge(meeting) or [late])
 
     def _expect_no_call(self) -> None:
         called = dict.fromkeys(call["conference"] for call in self._calls())
         self._keep([Mismatch(each, "it was called although nothing had changed") for each in called])
 
+    def _wait(self, condition: Callable[[], bool]) -> bool:
+        return self._stage.until(condition, self._left_s())
+
     def _left_s(self) -> float:
-        return max(0.0, self._deadline - time.monotonic())
+        return max(0.0, self._began + _DAY_S - time.monotonic())
 
     def _judge(self, meeting: Meeting | None = None) -> list[Mismatch]:
         found = judge(self._stage.simulator.url, self._stage.conferences.url, self._touches)
         return [each for each in found if meeting is None or each.conference == meeting.conference]
 
     def _keep(self, found: list[Mismatch]) -> None:
-        self._mismatches |= {each.conference: [] for each in found}
+        """What was found first of a conference tells most: all that comes later may come of it."""
         for each in found:
-            self._mismatches[each.conference].append(each)
+            self._mismatches.setdefault(each.conference, each)
 
     # --- telling ---
 

@@ -16,14 +16,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import urllib3
 
 from sync.cli.demo.conference_service import ConferenceService
+from sync.cli.demo.patience import Patience
 from sync.local.clock import SystemClock
 from sync.local.queue import Dispatcher
 from sync.local.sqlite import SqliteStore
@@ -43,16 +45,17 @@ TIMES = Times(
     lease_margin=2.0,
     calendar_timeout=5.0,
     connect_timeout=0.5,
-    read_timeout=2.0,
+    read_timeout=1.5,
     sweep=2.0,
     grace=4.0,
-    horizon=2.5,
+    horizon=5.5,
     first_backoff=0.3,
     most_backoff=1.0,
 )
 
 _READY_S = 30.0
-_POLL_S = 0.05
+_ANSWER_S = 10.0
+_LOGS = "--keep keeps the logs of both doors"
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")  # nothing that could reach the doors' settings
 
 Json = dict[str, Any]
@@ -69,7 +72,8 @@ class Broken(Exception):
 class Stage:
     """The town: its calendar, its conference service, and the sync between them."""
 
-    def __init__(self, folder: Path, provider: str = "demo") -> None:
+    def __init__(self, folder: Path, provider: str, patience: Patience) -> None:
+        self.until = patience.until
         self._folder = folder
         self._store = folder / "store.db"
         self._provider = provider
@@ -80,15 +84,18 @@ class Stage:
             people = [{"do": "add_user", "email": email} for email in (ME, *GUESTS)]
             self.simulator = stack.enter_context(Simulator(seed={"acts": people}, push_backoff_s=0.2))
             self.conferences = stack.enter_context(ConferenceService())
-            self.worker, webhook = self._door("worker"), self._door("webhook")
+            settings = self._settings()
+            self.worker = Door("worker", settings, self._folder)
+            webhook = Door("webhook", settings, self._folder)
             self._wire(webhook.url)
             stack.enter_context(self._dispatching())
             # The doors come last and so go first: the dispatcher, to end, waits for the worker's answers.
             for door in (self.worker, webhook):
                 stack.callback(door.kill)
                 door.start()
-            self.worker.wait_until_ready()
-            webhook.wait_until_ready()
+            for door in (self.worker, webhook):
+                if not self.until(door.is_ready, _READY_S):
+                    raise Broken(f"the {door.name} does not come up", _LOGS)
             self.converge()
             self._stack = stack.pop_all()
         return self
@@ -96,20 +103,20 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _door(self, name: str) -> "Door":
+    def _settings(self) -> Json:
+        """The environment of both doors."""
         keys = self._folder / "channel-keys"
-        if not keys.exists():
-            keys.write_text(f"k1:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}\n")
+        keys.write_text(f"k1:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}\n")
         chosen = {"use": self._provider, "options": {"url": self.conferences.url}}
-        settings = {
+        return {
             "SYNC_STORE": f"sqlite:{self._store}",
             "SYNC_QUEUE": "local",
             "SYNC_CHANNEL_KEYS": str(keys),
             "SYNC_CONFERENCES": json.dumps({"providers": {"demo": chosen}}),
             "SYNC_CALENDAR_API": self.simulator.url,
-            "SYNC_TIMES": " ".join(f"{name}={getattr(TIMES, name)}" for name in TIMES.__slots__),
+            "SYNC_TIMES": " ".join(f"{name}={value}" for name, value in asdict(TIMES).items()),
+            "THREADS": "8",
         }
-        return Door(name, settings, self._folder / f"{name}.log")
 
     def _wire(self, webhook_url: str) -> None:
         """What Terraform would write: the calendars to watch, and where Google shall post."""
@@ -188,8 +195,8 @@ class Stage:
 class Door:
     """One door of main.py as it is deployed: functions-framework's production server, told by the environment."""
 
-    def __init__(self, name: str, settings: Mapping[str, str], log: Path) -> None:
-        self._name = name
+    def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
+        self.name = name
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._command = [
@@ -197,8 +204,8 @@ class Door:
             *("--target", name, "--host", "127.0.0.1", "--port", str(port)),
         ]
         inherited = {each: os.environ[each] for each in _INHERITED if each in os.environ}
-        self._environment = {**inherited, **settings, "THREADS": "8"}
-        self._log = log
+        self._environment = {**inherited, **settings}
+        self._log = folder / f"{name}.log"
         self._running = False
         self.records: list[Json] = []  # what it has logged, oldest first
 
@@ -235,22 +242,17 @@ class Door:
         self._guard.communicate()
         self._reader.join()
 
-    def wait_until_ready(self) -> None:
-        if not until(self._is_ready, _READY_S):
-            raise Broken(f"the {self._name} does not come up", "--keep keeps its log")
-
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether it answers. Raises Broken when it never will."""
         if self._server.poll() is not None:
-            raise Broken(
-                f"the {self._name} ended with code {self._server.returncode}", "--keep keeps its log"
-            )
+            raise Broken(f"the {self.name} ended with code {self._server.returncode}", _LOGS)
         try:
-            status = urllib3.request("GET", f"{self.url}/status", retries=False, timeout=_READY_S).status
+            status = urllib3.request("GET", f"{self.url}/status", retries=False, timeout=_ANSWER_S).status
         except urllib3.exceptions.HTTPError:
             return False  # it is not listening yet
-        if status >= 500:
-            raise Broken(f"the {self._name} does not accept its settings", "--keep keeps its log")
-        return True
+        if status == 500:
+            raise Broken(f"the {self.name} does not work with its settings", _LOGS)
+        return status == 200
 
     def _read(self, server: subprocess.Popen[str]) -> None:
         assert server.stdout is not None
@@ -261,26 +263,15 @@ class Door:
                     self.records.append(json.loads(line))
 
 
-def until(condition: Callable[[], bool], within_s: float) -> bool:
-    """Ask again and again whether it is so; False if it was not in time."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
-
-
 def ask(method: str, url: str, body: Json | None = None) -> Json:
     """One call within the town; whatever is not a success is a mistake in the demo itself."""
-    bug = "this is a bug of the demo; --keep keeps the logs of both doors"
     try:
         with urllib3.PoolManager() as line:  # no kept connection, which a killed worker would break
-            answer = line.request(method, url, json=body, timeout=_READY_S, retries=False)
+            answer = line.request(method, url, json=body, timeout=_ANSWER_S, retries=False)
     except urllib3.exceptions.HTTPError as error:
-        raise Broken(f"{method} {url} ended in a {type(error).__name__}", bug) from None
+        raise Broken(f"{method} {url} ended in a {type(error).__name__}", _LOGS) from None
     if answer.status >= 300:
-        raise Broken(f"{method} {url} answered {answer.status}", bug)
+        raise Broken(f"{method} {url} answered {answer.status}", _LOGS)
     return dict(answer.json()) if answer.data else {}
 
 

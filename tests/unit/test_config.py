@@ -1,0 +1,146 @@
+"""`python -m sync config` says beforehand what the doors would say, and nothing that is secret."""
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import sync.wiring
+from sync.cli import verbs
+from sync.errors import Misconfigured
+from sync.settings import Door
+
+KEY_LINE = "k1:" + base64.urlsafe_b64encode(b"hush----" * 4).decode()
+CONFERENCES = {"providers": {"mine": {"use": "demo", "options": {"url": "http://127.0.0.1:1/hush"}}}}
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What both doors run with."""
+    keys = tmp_path / "keys"
+    keys.write_text(KEY_LINE)
+    monkeypatch.setenv("SYNC_STORE", "sqlite:/var/sync.db")
+    monkeypatch.setenv("SYNC_QUEUE", "local")
+    monkeypatch.setenv("SYNC_CHANNEL_KEYS", str(keys))
+    monkeypatch.setenv("SYNC_CONFERENCES", json.dumps(CONFERENCES))
+
+
+def run(capture: Capture, *argv: str) -> tuple[int, list[str], list[str]]:
+    code = verbs.main(["config", *argv])
+    written = capture.readouterr()
+    return code, written.out.splitlines(), written.err.splitlines()
+
+
+def test_settings_that_work_are_listed_without_what_is_secret(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNC_CALENDAR_API", "http://me:hush@127.0.0.1:9/hush?hush")
+    code, out, err = run(capsys)
+    assert (code, err) == (0, [])
+    listed = dict(line.split(maxsplit=1) for line in out)
+    assert listed["SYNC_STORE"] == "sqlite:/var/sync.db"
+    assert listed["SYNC_CONFERENCES"] == "mine (demo)"
+    assert listed["SYNC_CALENDAR_API"] == "http://127.0.0.1:9"
+    assert "SYNC_PROJECT" not in listed
+    assert "hush" not in str(out)
+
+
+def test_what_is_set_is_told_to_programs_too(capsys: Capture) -> None:
+    code, (line,), _ = run(capsys, "--json")
+    told = json.loads(line)
+    assert code == 0
+    assert told["problems"] == {"webhook": [], "worker": []}
+    assert told["set"]["SYNC_QUEUE"] == "local"
+    assert "hush" not in line
+
+
+def test_every_problem_is_a_line_said_once_with_one_hint(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNC_QEUE", "local")
+    monkeypatch.delenv("SYNC_STORE")
+    monkeypatch.setenv("SYNC_CONFERENCES", '{"providers": {"demo": {"use": "dmo"}}}')
+    code, out, err = run(capsys)
+    *problems, hint = err
+    assert (code, out) == (1, [])
+    assert len(problems) == len({*problems}) == 3
+    assert all(problem.startswith("config: ") for problem in problems)
+    assert "did you mean SYNC_QUEUE?" in problems[0]
+    assert "SYNC_STORE" in problems[1]
+    assert "did you mean demo?" in problems[2]
+    assert hint.startswith("hint: ")
+
+
+def test_programs_are_told_which_door_has_which_problem(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SYNC_CONFERENCES")
+    code, (line,), _ = run(capsys, "--json")
+    told = json.loads(line)["problems"]
+    assert (code, told["webhook"]) == (1, [])
+    assert [problem.split()[0] for problem in told["worker"]] == ["SYNC_CONFERENCES"]
+
+
+def test_one_door_is_judged_by_itself(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SYNC_CONFERENCES")
+    assert run(capsys, "--door", "webhook")[0] == 0
+    assert run(capsys, "--door", "worker")[0] == 1
+
+
+DOORS: dict[Door, "sync.wiring._Once[object]"] = {"webhook": sync.wiring.receiver, "worker": sync.wiring.work}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SYNC_TIMES", "lease=1"),
+        ("SYNC_CHANNEL_KEYS", "/nowhere"),
+        ("SYNC_CONFERENCES", '{"providers": {"demo": {"use": "demo"}, "a b": {}}, "systems": 1}'),
+        ("SYNC_STORE", "firestore"),
+    ],
+)
+def test_it_says_what_the_door_would_say(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, door: Door, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    if door == "webhook" and variable == "SYNC_CONFERENCES":
+        return
+    with pytest.raises(Misconfigured) as raised:
+        DOORS[door]._build()
+    assert run(capsys, "--door", door)[2][:-1] == [f"config: {problem}" for problem in raised.value.problems]
+
+
+@pytest.mark.parametrize(
+    "module", ["raise RuntimeError('hush')", "def (", "class Own:\n  def __init__(self): 0"]
+)
+def test_a_provider_that_breaks_is_a_problem_and_no_traceback(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str
+) -> None:
+    (tmp_path / "own_broken_provider.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SYNC_CONFERENCES", '{"providers": {"own": {"use": "own_broken_provider:Own"}}}')
+    monkeypatch.delitem(sys.modules, "own_broken_provider", raising=False)
+    code, _, err = run(capsys)
+    assert code == 1
+    assert err[-1].startswith("hint: ")
+    assert "SYNC_CONFERENCES" in err[0]
+    assert "hush" not in str(err)
+
+
+def test_help_ends_with_examples(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        verbs.main(["config", "--help"])
+    assert exit_.value.code == 0
+    assert "examples:\n  python -m sync config" in capsys.readouterr().out
+
+
+def test_another_door_is_a_usage_error(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        verbs.main(["config", "--door", "back"])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "hint: python -m sync config --help"
