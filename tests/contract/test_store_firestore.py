@@ -6,6 +6,8 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 
 import grpc
 import pytest
@@ -581,10 +583,15 @@ def test_two_processes_on_one_calendar_never_share_a_fence_and_lose_nothing_of_e
     put(store, hold, conference("e"))
     store.close(hold, 0, CLOSING)
     spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(
-        2, initializer=spawn.Barrier(2).wait
-    ) as processes:  # neither begins before both are there
-        first, second = processes.starmap(hammer, [(project, "first"), (project, "second")])
+    together, done = spawn.Barrier(2), spawn.SimpleQueue()
+    processes = [
+        spawn.Process(target=hammer, args=(project, owner, together, done)) for owner in ("first", "second")
+    ]
+    for process in processes:
+        process.start()
+    first, second = done.get(), done.get()
+    for process in processes:
+        process.join()
     assert sorted([*first.fences, *second.fences]) == list(range(2, 2 + 2 * TENURES))
     assert first.knocks + second.knocks > 0, "they were in each other's way"
     assert record_of(store).generation == first.knocks + second.knocks
@@ -592,9 +599,11 @@ def test_two_processes_on_one_calendar_never_share_a_fence_and_lose_nothing_of_e
     assert store.conferences([KEY])[0].attempts == 2 * TENURES
 
 
-def hammer(project: str, owner: str) -> Deeds:
-    """Claim, change, tend and close again and again."""
+def hammer(project: str, owner: str, together: Barrier, done: "SimpleQueue[Deeds]") -> None:
+    """Claim, change, tend and close again and again; neither begins before both are connected."""
     store = opened(project, SystemClock())
+    store.calendar(CAL)
+    together.wait()
     deeds = Deeds()
     while len(deeds.fences) < TENURES:
         claim = store.claim(CAL, owner)
@@ -607,7 +616,7 @@ def hammer(project: str, owner: str) -> Deeds:
             generation = claim.record.generation
             while not store.close(hold, generation, CLOSING):
                 generation = record_of(store).generation
-    return deeds
+    done.put(deeds)
 
 
 def count(ledger: Ledger, _: float) -> None:

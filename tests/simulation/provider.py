@@ -1,0 +1,62 @@
+"""A conference system in memory: what each conference is, and what the system will never accept."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sync.errors import Gone, Refused, Unsupported
+from sync.meeting import Meeting
+from sync.ports import Actual, Outcome
+from sync.recognise import ConferenceKey, System
+
+NAME = "acme"
+HOST = "calls.acme.example"
+SYSTEM = System(
+    NAME, names=("Acme Call",), hosts=(HOST,), path=r"^/j/([a-z0-9-]+)$", personal=r"^/my/([a-z]+)$"
+)
+POISON = "Poison"  # a title that is refused for good
+WEIRD = "Weird"  # a title that cannot be expressed
+
+
+@dataclass
+class Acme:
+    """What the system has, and what it was asked. A conference nobody described yet is None."""
+
+    has: dict[str, Meeting | None] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)  # by kind and conference
+    deleted: list[str] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+    changed: Callable[[str, str], None] = lambda _kind, _conference: None
+    name: str = NAME
+    system: System = SYSTEM
+    capabilities: frozenset[str] = frozenset({"title", "time", "recurrence", "read"})
+    call_s: float = 10.0
+
+    def read(self, conference: ConferenceKey) -> Actual | None:
+        self.calls[f"read {conference.id}"] += 1
+        if conference.id not in self.has:
+            return None
+        meeting = self.has[conference.id]
+        return Actual(meeting.title, meeting.start, meeting.end) if meeting else Actual("")
+
+    def update(self, conference: ConferenceKey, meeting: Meeting) -> Outcome:
+        self.calls[f"update {conference.id}"] += 1
+        if conference.id not in self.has:
+            raise Gone("there is no such conference")
+        if meeting.title == POISON:
+            raise Refused("never")
+        if meeting.title == WEIRD:
+            raise Unsupported("this has no words here")
+        self.has[conference.id] = meeting
+        self.told.add(conference.id)
+        self.changed("update", conference.id)
+        return Outcome(changed=True, applied=("title", "time"))
+
+    def delete(self, conference: ConferenceKey) -> Outcome:
+        self.calls[f"delete {conference.id}"] += 1
+        there = conference.id in self.has
+        self.has.pop(conference.id, None)
+        if there:
+            self.deleted.append(conference.id)
+            self.changed("delete", conference.id)
+        return Outcome(changed=there)

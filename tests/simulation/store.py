@@ -1,0 +1,196 @@
+"""A store in memory: every call is one instant, so every transaction is serialisable. What moves is records.py's.
+
+It keeps values, not documents, and tells the judge of every commit before it happens.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from sync import decide, lease, records
+from sync.conference import Conference
+from sync.errors import LeaseLost
+from sync.lease import Hold
+from sync.ledger import Ledger, Link
+from sync.ports import (
+    Busy,
+    CalendarRecord,
+    Claimed,
+    Clock,
+    Closing,
+    Idle,
+    Progress,
+    Tally,
+    WiredCalendar,
+    Wiring,
+)
+from sync.recognise import ConferenceKey
+
+T = TypeVar("T")
+
+LEASE_S = 90.0
+MARGIN_S = 20.0
+SALT = b"the salt of all stories, 32 long"
+
+
+class Witness(Protocol):
+    """Who sees every commit just before it happens."""
+
+    def claimed(self, before: CalendarRecord, hold: Hold) -> None: ...
+
+    def committing(
+        self, before: CalendarRecord, after: CalendarRecord, hold: Hold, ledger: Ledger
+    ) -> None: ...
+
+
+class Records:
+    """What is durable."""
+
+    def __init__(self, now: Callable[[], float], grace_s: float, wiring: Wiring) -> None:
+        self.now = now
+        self.grace_s = grace_s
+        self.wiring = wiring
+        self.calendars: dict[str, CalendarRecord] = {}
+        self.links: dict[str, dict[str, Link]] = {}
+        self.conferences: dict[ConferenceKey, Conference] = {}
+        self.due: dict[ConferenceKey, float | None] = {}
+        self.witness: Witness
+
+    def of(self, hold: Hold) -> CalendarRecord:
+        record = self.calendars.get(hold.calendar_key)
+        if record is None or not hold.is_of(record.lease):
+            raise LeaseLost("overtaken")
+        return record
+
+    def ledger(self, calendar_key: str) -> Ledger:
+        links = self.links.setdefault(calendar_key, {})
+        return Ledger(
+            calendar_key,
+            lambda ids: {event_id: links[event_id] for event_id in ids if event_id in links},
+            lambda keys: {key: self.conferences[key] for key in keys if key in self.conferences},
+        )
+
+    def write(self, record: CalendarRecord, ledger: Ledger) -> None:
+        self.calendars[record.key] = record
+        self.links.setdefault(record.key, {}).update(ledger.changed_links)
+        self.conferences.update(ledger.changed_conferences)
+
+
+class MemoryStore:
+    """One process's door to the records."""
+
+    def __init__(self, kept: Records, clock: Clock) -> None:
+        self._kept = kept
+        self._clock = clock
+
+    # --- One calendar, under its lease ---
+
+    def claim(self, calendar_key: str, owner: str, generation: int = 0) -> Claimed | Busy | Idle:
+        kept, now = self._kept, self._kept.now()
+        record = kept.calendars.get(calendar_key)
+        if record is None or not record.active or 0 < generation <= record.served:
+            return Idle()
+        if not record.lease.is_free(now, LEASE_S):
+            knocked = records.knocked(record, LEASE_S)
+            kept.calendars[calendar_key] = knocked
+            return Busy(record.lease.fence, knocked.generation, record.lease.ends_at(LEASE_S))
+        held = records.held(record, record.lease.granted(owner, now), LEASE_S)
+        hold = self._hold(calendar_key, owner, held.lease.fence)
+        kept.witness.claimed(record, hold)
+        kept.calendars[calendar_key] = held
+        return Claimed(hold, held, now)
+
+    def renew(self, hold: Hold) -> Hold:
+        record = self._kept.of(hold)
+        self._commit(record, records.held(record, record.lease.renewed(self._kept.now()), LEASE_S), hold)
+        return self._hold(hold.calendar_key, hold.owner, hold.fence)
+
+    def change(
+        self, hold: Hold, body: Callable[[Ledger, float], T], progress: Progress | None = None
+    ) -> tuple[T, Hold]:
+        kept, now = self._kept, self._kept.now()
+        record = kept.of(hold)
+        ledger = kept.ledger(hold.calendar_key)
+        result = body(ledger, now)
+        changed = ledger.changed_conferences.values()
+        due = {each.key: decide.due_at(each, now, kept.grace_s) for each in changed}
+        said = progress or Progress()
+        said = replace(said, work_at=records.soonest(said.work_at, *due.values()))
+        after = records.held(records.advanced(record, said, now), record.lease.renewed(now), LEASE_S)
+        self._commit(record, after, hold, ledger)
+        kept.due.update(due)
+        return result, self._hold(hold.calendar_key, hold.owner, hold.fence)
+
+    def close(self, hold: Hold, generation: int, closing: Closing) -> bool:
+        record = self._kept.of(hold)
+        if closing.finished and record.generation > generation:
+            return False
+        self._commit(record, records.closed(record, generation, closing, self._kept.now()), hold)
+        return True
+
+    def _commit(
+        self, before: CalendarRecord, after: CalendarRecord, hold: Hold, ledger: Ledger | None = None
+    ) -> None:
+        ledger = ledger or self._kept.ledger(hold.calendar_key)
+        self._kept.witness.committing(before, after, hold, ledger)
+        self._kept.write(after, ledger)
+
+    def _hold(self, calendar_key: str, owner: str, fence: int) -> Hold:
+        # A call is one instant: the monotonic time before it is the time now.
+        return Hold(calendar_key, owner, fence, lease.deadline(self._clock.monotonic(), LEASE_S, MARGIN_S))
+
+    # --- What is known ---
+
+    def due_conferences(self, calendar_key: str, now: float, limit: int) -> Sequence[Conference]:
+        due = [
+            (at, str(key), key)
+            for key, at in self._kept.due.items()
+            if at is not None and at <= now and self._kept.conferences[key].home == calendar_key
+        ]
+        return [self._kept.conferences[key] for _, _, key in sorted(due)[:limit]]
+
+    def next_due(self, calendar_key: str) -> float | None:
+        return records.soonest(
+            *(at for key, at in self._kept.due.items() if self._kept.conferences[key].home == calendar_key)
+        )
+
+    def doubted_links(self, calendar_key: str, limit: int) -> Sequence[Link]:
+        links = self._kept.links.get(calendar_key, {}).values()
+        doubted = [(link.doubted_at, link.event_id, link) for link in links if link.doubted_at is not None]
+        return [link for _, _, link in sorted(doubted, key=lambda each: each[:2])[:limit]]
+
+    def live_links(self, calendar_key: str) -> Iterable[Link]:
+        return [link for link in self._kept.links.get(calendar_key, {}).values() if link.live]
+
+    def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
+        return [self._kept.conferences[key] for key in keys if key in self._kept.conferences]
+
+    def tally(self, calendar_key: str) -> Tally:
+        home = [each for each in self._kept.conferences.values() if each.home == calendar_key]
+        return Tally(sum(map(records.is_live, home)), sum(map(records.is_waiting, home)))
+
+    def calendar(self, calendar_key: str) -> CalendarRecord | None:
+        return self._kept.calendars.get(calendar_key)
+
+    def calendars(self) -> Sequence[CalendarRecord]:
+        return [self._kept.calendars[key] for key in sorted(self._kept.calendars)]
+
+    def due_calendars(self, limit: int) -> Sequence[str]:
+        now = self._kept.now()
+        due = [(each.due_at, each.key) for each in self._kept.calendars.values() if each.active]
+        return [key for at, key in sorted(due) if at <= now][:limit]
+
+    # --- What is wanted ---
+
+    def wired(self) -> Wiring:
+        return self._kept.wiring
+
+    def wire(self, webhook_url: str, calendars: Iterable[WiredCalendar]) -> None:
+        self._kept.wiring = Wiring(webhook_url, tuple(calendars))
+
+    def tend(self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]) -> None:
+        now, record = self._kept.now(), self._kept.calendars.get(calendar_key)
+        self._kept.calendars[calendar_key] = records.tended(record, body(record, now), now)
+
+    def salt(self) -> bytes:
+        return SALT
