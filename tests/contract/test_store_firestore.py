@@ -1,13 +1,10 @@
 """The Firestore store keeps the store's promises on the real emulator, among threads and among processes."""
 
-import multiprocessing
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from multiprocessing.queues import SimpleQueue
-from multiprocessing.synchronize import Barrier
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -20,8 +17,6 @@ from sync import records
 from sync.errors import LeaseLost, Misconfigured, RateLimited, SyncError, Timeout, Transient
 from sync.google import firestore
 from sync.google.firestore import FirestoreStore
-from sync.ledger import Ledger
-from sync.local.clock import SystemClock
 from sync.ports import (
     Busy,
     CalendarId,
@@ -561,70 +556,3 @@ def test_a_last_word_whose_answer_was_lost_was_said(store: FirestoreStore, wire:
 
 
 # --- Two processes ---
-
-TENURES = 15
-
-
-@dataclass
-class Deeds:
-    """What one process did to a calendar that another was at, too."""
-
-    fences: list[int] = field(default_factory=list)
-    knocks: int = 0
-
-
-def test_two_processes_on_one_calendar_never_share_a_fence_and_lose_nothing_of_each_other(
-    host: str, project: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", host)  # no wire between: the time is the server's
-    store = opened(project, SystemClock())
-    store.tend(CAL, constantly(CalendarRecord(CAL, CalendarId("room@example.org"), label="0")))
-    hold = claimed(store).hold
-    put(store, hold, conference("e"))
-    store.close(hold, 0, CLOSING)
-    spawn = multiprocessing.get_context("spawn")
-    together, done = spawn.Barrier(2), spawn.SimpleQueue()
-    processes = [
-        spawn.Process(target=hammer, args=(project, owner, together, done)) for owner in ("first", "second")
-    ]
-    for process in processes:
-        process.start()
-    first, second = done.get(), done.get()
-    for process in processes:
-        process.join()
-    assert sorted([*first.fences, *second.fences]) == list(range(2, 2 + 2 * TENURES))
-    assert first.knocks + second.knocks > 0, "they were in each other's way"
-    assert record_of(store).generation == first.knocks + second.knocks
-    assert record_of(store).label == str(2 * TENURES)
-    assert store.conferences([KEY])[0].attempts == 2 * TENURES
-
-
-def hammer(project: str, owner: str, together: Barrier, done: "SimpleQueue[Deeds]") -> None:
-    """Claim, change, tend and close again and again; neither begins before both are connected."""
-    store = opened(project, SystemClock())
-    store.calendar(CAL)
-    together.wait()
-    deeds = Deeds()
-    while len(deeds.fences) < TENURES:
-        claim = store.claim(CAL, owner)
-        if isinstance(claim, Busy):
-            deeds.knocks += 1
-        if isinstance(claim, Claimed):
-            deeds.fences.append(claim.hold.fence)
-            _, hold = store.change(claim.hold, count)
-            store.tend(CAL, renumber)
-            generation = claim.record.generation
-            while not store.close(hold, generation, CLOSING):
-                generation = record_of(store).generation
-    done.put(deeds)
-
-
-def count(ledger: Ledger, _: float) -> None:
-    found = ledger.conference(KEY)
-    assert found is not None
-    ledger.put_conference(replace(found, attempts=found.attempts + 1))
-
-
-def renumber(record: CalendarRecord | None, _: float) -> CalendarRecord:
-    assert record is not None
-    return replace(record, label=str(int(record.label) + 1))
