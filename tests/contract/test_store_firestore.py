@@ -553,6 +553,3 @@ def test_a_last_word_whose_answer_was_lost_was_said(store: FirestoreStore, wire:
     with pytest.raises(LeaseLost):
         store.close(hold, 0, CLOSING)
     assert claimed(store).hold.fence == 2
-
-
-# --- Two processes ---
