@@ -5,7 +5,6 @@
     ├── Transient                 the same call may succeed later          the queue, or the ledger
     │   ├── RateLimited           ... and not before `retry_after_s`
     │   └── Timeout               ... and it may have taken effect
-    ├── LeaseHeld                 another worker is on this calendar       a wake after its lease
     ├── LeaseLost                 another worker has overtaken us          that worker
     ├── SyncTokenGone             an answer of `events.list`: list in full pull, once
     ├── AccessLost                the calendar itself refuses us           a person shares it again
@@ -45,10 +44,6 @@ class RateLimited(Transient):
 
 class Timeout(Transient):
     """No answer in time; the call may have taken effect, or may still."""
-
-
-class LeaseHeld(SyncError):
-    """Another worker holds this calendar's lease."""
 
 
 class LeaseLost(SyncError):
