@@ -16,10 +16,12 @@ The house, in reading order:
     meeting          what a provider is told, and its fingerprint
     decide           (conference, now) -> what to do about it
     apply            wants -> intents -> provider -> settled
+    pauses           provider accounts as one pass meets them: who refuses us is left alone
+    holds            deletions that wait for a person, and what the person says
     tend             converge channels, sweep calendars
     tenure           what is done under one calendar's lease
     ports            what all of these ask of the world outside
-    cursor lease channel codes errors policy records      nouns, tables and arithmetic
+    account cursor lease channel codes errors policy records   nouns, tables and arithmetic
     settings keyfile logs wiring                          the environment, the keys, the records, the one assembly
     google conferences local                              adapters: they know ports and nouns, never use cases
     simulator cli                                         a stand-in for Google Calendar; the command line

@@ -13,11 +13,12 @@ from sync import conference as conferences
 from sync import decide, ledger, logs, meeting
 from sync.codes import Code
 from sync.conference import Conference, Intent, State
-from sync.decide import Confirm, Evidence, Nothing, Update, Verify
+from sync.decide import Action, Confirm, Evidence, Nothing, Update, Verify
 from sync.errors import AuthFailed, Gone, RateLimited, Refused, SyncError, Transient, Unsupported
 from sync.event import Event, Kind
 from sync.ledger import Ledger
 from sync.meeting import Meeting
+from sync.pauses import Pauses
 from sync.ports import CalendarRecord, Outcome, Progress
 from sync.pull import Pulled
 from sync.recognise import ConferenceKey
@@ -59,6 +60,7 @@ class _Apply:
         self._pulled = pulled
         self._applied = Applied(tenure.record.work_at)
         self._looks: Counter[ConferenceKey] = Counter()
+        self._pauses = Pauses(tenure)
         self._half_seen: set[ConferenceKey] = set()  # what an event out of sight adds is a debt
 
     def run(self) -> Applied:
@@ -93,15 +95,40 @@ class _Apply:
         if self._looks[item.key] > _LOOKS:
             return self._postpone(item, self._patience(item), Code.RETRY_LATER)
         match decide.decide(item, self._tenure.now(), self._policy.grace_s):
+            case Nothing(code=code):  # stored as due too early: storing it again corrects that
+                self._change(item, lambda current, now: conferences.decided(current, now, code))
+            case step if self._policy.observing:
+                self._observe(item, step)
+            case step:
+                self._take(item, step)
+        return None
+
+    def _take(self, item: Conference, step: Action) -> None:
+        provider = self._outside.conferences.provider(item.key.provider)
+        closed_until = self._pauses.closed_until(item, provider.call_s + _SLACK_S)
+        if closed_until is not None:
+            return self._wait(item, closed_until, Code.RETRY_LATER, "its account pauses")
+        match step:
             case Update():
                 self._update(item)
             case Confirm():
                 self._confirm(item)
             case Verify():
                 self._verify(item)
-            case Nothing(code=code):  # stored as due too early: storing it again corrects that
-                self._change(item, lambda current, now: conferences.decided(current, now, code))
         return None
+
+    def _observe(self, item: Conference, step: Action) -> None:
+        """Say what would be done, and look again with the next sweep."""
+        match step:
+            case Confirm():
+                if not self._is_unused(item):
+                    return
+                told = "would be held" if self._is_held_back(item) else "would be deleted"
+            case Verify():
+                told = "would be read back"
+            case _:
+                told = "would be updated"
+        self._wait(item, self._tenure.now() + self._policy.sweep_s, Code.OBSERVED, told)
 
     def _update(self, item: Conference) -> None:
         wanted = self._meeting_of(item)
@@ -124,12 +151,14 @@ class _Apply:
         try:
             outcome = call()
         except SyncError as error:
-            code, why, settle = _code_of(error, deleting), str(error), self._failure(error, deleting)
+            pause = self._pauses.judge(item, error)
+            code, why, settle = _code_of(error, deleting), str(error), self._failure(error, deleting, pause)
         else:
+            self._pauses.judge(item, None)
             code, why = _success(outcome, deleting), _told(outcome)
             settle = self._confirmed(item, intent, code)
-        deleted = code in (Code.DELETED, Code.DELETED_ALREADY)
-        self._settle(item.key, intent, settle, Progress(deleted_at=self._tenure.now()) if deleted else None)
+        braked = code in (Code.DELETED, Code.DELETED_ALREADY) and not item.approved
+        self._settle(item.key, intent, settle, Progress(deleted_at=self._tenure.now()) if braked else None)
         self._note(item.key, code, why)
 
     def _intend(self, item: Conference, takes_s: float) -> Intent | None:
@@ -168,13 +197,13 @@ class _Apply:
 
         return settle
 
-    def _failure(self, error: SyncError, deleting: bool) -> Change:
-        """What a failed call makes of its conference."""
+    def _failure(self, error: SyncError, deleting: bool, pause: float | None) -> Change:
+        """What a failed call makes of its conference. After a pause of its account, others ask first."""
         policy, code = self._policy, _code_of(error, deleting)
         match error:
             case RateLimited() | AuthFailed():
                 return lambda item, now: conferences.postponed(
-                    item, now, now + self._pause(item, error), code
+                    item, now, self._asked_again_at(item, error, now, pause), code
                 )
             case Transient():
                 return lambda item, now: conferences.unknown(
@@ -187,15 +216,10 @@ class _Apply:
                     item, now, State.QUARANTINED, now + policy.quarantine_s, code
                 )
 
-    def _pause(self, item: Conference, error: SyncError) -> float:
-        """How long a provider that refuses us for now is left alone."""
-        match error:
-            case RateLimited(retry_after_s=after):
-                return max(after or 0.0, self._patience(item))
-            case AuthFailed():
-                return max(self._patience(item), self._policy.backoff.most_s / 10)
-            case _:
-                return self._patience(item)
+    def _asked_again_at(self, item: Conference, error: SyncError, now: float, pause: float | None) -> float:
+        """When a conference that was refused for now may be tried again: after others of its account."""
+        asked_for_s = error.retry_after_s if isinstance(error, RateLimited) else None
+        return max(now + (asked_for_s or 0.0), pause or 0.0) + self._patience(item)
 
     def _verify(self, item: Conference) -> None:
         """Pay a debt: read the conference back, and tell it again if it is not as wanted."""
@@ -211,9 +235,10 @@ class _Apply:
         try:
             actual = provider.read(item.key)
         except SyncError as error:
-            wait = self._pause(item, error)
-            self._change(item, lambda current, now: conferences.reread(current, now + wait))
+            again_at = self._asked_again_at(item, error, self._tenure.now(), self._pauses.judge(item, error))
+            self._change(item, lambda current, _: conferences.reread(current, again_at))
             return self._note(item.key, _code_of(error, deleting=False), str(error))
+        self._pauses.judge(item, None)
         if actual is None:
             self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST))
             return self._note(item.key, Code.LOST, "not found when read back")
@@ -285,21 +310,29 @@ class _Apply:
 
     def _confirm(self, item: Conference) -> None:
         """Positive evidence that nobody uses it, and not implausibly many at once; with both, delete."""
+        if not self._is_unused(item):
+            return None
+        if self._is_held_back(item):
+            self._change(item, lambda c, now: conferences.set_aside(c, now, State.HELD, now, Code.HELD))
+            return self._note(item.key, Code.HELD, "more deletions than usual: a person must look")
+        return self._delete(item)
+
+    def _is_unused(self, item: Conference) -> bool:
+        """Whether every calendar and every event concerned has said so. If not, it was seen to."""
         unlisted = [each.key for each in self._group() if self._looked_at(each) <= (item.dropped_at or 0)]
         if unlisted:
             for key in unlisted:
                 self._wake(key)
-            return self._postpone(item, self._settling(item), Code.DELETION_WAITING)
+            self._postpone(item, self._settling(item), Code.DELETION_WAITING)
+            return False
         for ref in item.former:
             match self._evidence(item, ref):
                 case Evidence.LIVE:
-                    return None  # and recorded again, or left to its own calendar's pass
+                    return False  # and recorded again, or left to its own calendar's pass
                 case Evidence.HIDDEN:
-                    return self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
-        if self._is_implausible():
-            self._change(item, lambda c, now: conferences.set_aside(c, now, State.HELD, now, Code.HELD))
-            return self._note(item.key, Code.HELD, "more deletions than usual: a person must look")
-        return self._delete(item)
+                    self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
+                    return False
+        return True
 
     def _group(self) -> Sequence[CalendarRecord]:
         """The calendars an event may have moved to: all active ones, or with many those of our subject."""
@@ -331,7 +364,10 @@ class _Apply:
         self._bring_up_to_date(item, calendar, ref, seen)
         return Evidence.LIVE
 
-    def _is_implausible(self) -> bool:
+    def _is_held_back(self, item: Conference) -> bool:
+        """Whether a person must look first: they have not, and it is one of implausibly many."""
+        if item.approved:
+            return False
         tally = self._outside.store.tally(self._tenure.record.key)
         deleted = len(decide.recent(self._tenure.record.deletions, self._tenure.now()))
         return self._policy.brake.holds(deleted, tally.waiting, tally.live)
@@ -341,6 +377,10 @@ class _Apply:
     def _postpone(self, item: Conference, wait_s: float, code: Code) -> None:
         self._change(item, lambda current, now: conferences.postponed(current, now, now + wait_s, code))
         self._note(item.key, code, "")
+
+    def _wait(self, item: Conference, until: float, code: Code, why: str) -> None:
+        self._change(item, lambda current, now: conferences.waiting(current, now, until, code))
+        self._note(item.key, code, why)
 
     def _change(self, item: Conference, change: Change) -> None:
         """Change one conference, if its want is still the one we looked at and nobody is at it."""

@@ -80,6 +80,7 @@ class Conference:
     verify_at: float | None = None  # when to read it back
     verify_until: float = 0.0  # a call of ours may still land before this: read back once more after it
     state: State = State.OK
+    approved: bool = False  # a person has looked at its deletion: no brake stops it any more
     decisions: tuple[tuple[float, Code], ...] = ()  # the last few, newest last
 
     @property
@@ -147,6 +148,7 @@ def _wanting(conference: Conference, now: float) -> Conference:
         not_before=now,
         dropped_at=None if refs else now,
         state=State.OK,
+        approved=False,
     )
 
 
@@ -197,6 +199,21 @@ def postponed(conference: Conference, now: float, retry_at: float, code: Code) -
         not_before=retry_at,
     )
     return decided(later, now, code)
+
+
+def waiting(conference: Conference, now: float, until: float, code: Code) -> Conference:
+    """Nobody asked its provider, and nobody is to before `until`. It has not failed."""
+    return decided(replace(conference, intent=_overdue(conference, now), not_before=until), now, code)
+
+
+def approved(conference: Conference, now: float) -> Conference:
+    """A person has looked at its deletion and wants it."""
+    return replace(conference, state=State.OK, approved=True, not_before=now)
+
+
+def rejected(conference: Conference) -> Conference:
+    """A person has looked at its deletion and wants it left alone: until an event uses it again, we do."""
+    return replace(conference, state=State.OK, applied=Applied(conference.want.version))
 
 
 def set_aside(conference: Conference, now: float, state: State, retry_at: float, code: Code) -> Conference:

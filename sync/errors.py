@@ -35,11 +35,15 @@ class Transient(SyncError):
 
 
 class RateLimited(Transient):
-    """The other side asks us to slow down; the call took no effect."""
+    """The other side asks us to slow down; the call took no effect.
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    `alone`: a limit of this one conference, which says nothing about the others of its account.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None, *, alone: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.alone = alone
 
 
 class Timeout(Transient):

@@ -38,6 +38,8 @@ class Record(StrEnum):
     SYNC_TOKEN_GONE = "sync_token_gone"
     NO_SYNC_TOKEN = "no_sync_token"
     ACCESS_LOST = "access_lost"
+    ACCOUNT_PAUSED = "account_paused"
+    ACCOUNT_ANSWERS = "account_answers"
     CONVERGE = "converge"
     CHANNEL_FAILED = "channel_failed"
     SWEEP = "sweep"

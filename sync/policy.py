@@ -35,6 +35,7 @@ class Policy:
     horizon_s: float  # how long an abandoned provider call may still land
     quarantine_s: float  # how long until a refused conference is tried again
     channel_life_s: float  # asked for; Google may grant less
+    observing: bool = False  # decide and say, but call no provider
 
     def listing(self, calendar_listing: str) -> str:
         """What a sync token stands for: another value means that one full listing is due."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from sync.account import Account
 from sync.channel import Channel
 from sync.conference import Conference
 from sync.cursor import Bookmark, Cursor, PageEnd
@@ -201,8 +202,17 @@ class Store(Protocol):
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         """Conferences as they stand."""
 
+    def waiting_conferences(self, calendar_key: str, limit: int) -> Sequence[Conference]:
+        """Of the conferences this calendar looks after, those whose deletion is wanted and not yet done."""
+
     def tally(self, calendar_key: str) -> Tally:
         """How the conferences it looks after stand."""
+
+    def account(self, name: str) -> Account:
+        """How a provider's account stands; one that was never in trouble answers."""
+
+    def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
+        """Change it at the store's time, and return what stands now. `body` may run more than once."""
 
     def calendar(self, calendar_key: str) -> CalendarRecord | None:
         """One calendar's record."""

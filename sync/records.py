@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sync import decide
+from sync.account import Account
 from sync.channel import Channel, ChannelState
 from sync.codes import Code
 from sync.conference import Applied, Conference, Intent, Ref, State, Want
@@ -50,6 +51,11 @@ def link_name(calendar_key: str, event_id: str) -> str:
 def conference_name(key: ConferenceKey) -> str:
     """What a conference's document is called."""
     return _name(str(key))
+
+
+def account_name(name: str) -> str:
+    """What an account's document is called."""
+    return _name(name)
 
 
 def _name(text: str) -> str:
@@ -240,6 +246,7 @@ def conference_document(conference: Conference) -> Document:
         "verify_at": conference.verify_at,
         "verify_until": conference.verify_until,
         "state": conference.state.value,
+        "approved": conference.approved,
         "decisions": [{"at": at, "code": code.value} for at, code in conference.decisions],
     }
 
@@ -261,6 +268,7 @@ def conference(document: Document) -> Conference:
         verify_at=stored["verify_at"],
         verify_until=stored["verify_until"],
         state=State(stored["state"]),
+        approved=stored.get("approved", False),
         decisions=tuple((decision["at"], Code(decision["code"])) for decision in stored["decisions"]),
     )
 
@@ -271,8 +279,8 @@ def is_live(conference: Conference) -> bool:
 
 
 def is_waiting(conference: Conference) -> bool:
-    """Whether its deletion is wanted and not yet done, for the tally; held ones count until a person looks."""
-    return not conference.wanted and conference.state is not State.GONE
+    """Whether its deletion is wanted and not yet done, for the brake: until a person has looked at it."""
+    return not conference.wanted and conference.pending and not conference.approved
 
 
 def _key_document(key: ConferenceKey) -> Document:
@@ -316,6 +324,31 @@ def _intent_document(intent: Intent) -> Document:
 
 def _intent(stored: Document) -> Intent:
     return Intent(stored["number"], stored["until"], _want(stored["want"]))
+
+
+# --- Accounts ---
+
+
+def account_document(account: Account) -> Document:
+    return {
+        "schema": SCHEMA,
+        "name": account.name,
+        "refusals": account.refusals,
+        "paused_until": account.paused_until,
+        "probe": account.probe,
+        "refused_for": account.refused_for,
+    }
+
+
+def account(document: Document) -> Account:
+    stored = _as_of_today("account", document)
+    return Account(
+        name=stored["name"],
+        refusals=stored["refusals"],
+        paused_until=stored["paused_until"],
+        probe=stored["probe"],
+        refused_for=stored["refused_for"],
+    )
 
 
 # --- How a calendar's record moves ---

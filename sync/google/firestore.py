@@ -9,6 +9,7 @@ What became of a write without an answer is not known: a fence and a condition m
 | calendars        | calendar key                  | active + due_at                                    |
 | links            | records.link_name             | calendar_key + live, calendar_key + doubted_at     |
 | conferences      | records.conference_name       | home + due_at, home + live, home + waiting         |
+| accounts         | records.account_name          |                                                    |
 | wired_calendars  | slug                          |                                                    |
 | wiring           | webhook, salt                 |                                                    |
 """
@@ -51,6 +52,7 @@ from google.cloud.firestore import (
 )
 
 from sync import decide, lease, records
+from sync.account import Account
 from sync.conference import Conference
 from sync.errors import LeaseLost, Misconfigured, RateLimited, SyncError, Timeout, Transient
 from sync.lease import Hold
@@ -227,6 +229,10 @@ class FirestoreStore:
         with _speaking_our_errors():
             return self._conferences(keys)
 
+    def waiting_conferences(self, calendar_key: str, limit: int) -> Sequence[Conference]:
+        waiting = self._where("conferences", home=calendar_key, waiting=True)
+        return [records.conference(_content(found)) for found in self._query(waiting.limit(limit))]
+
     def tally(self, calendar_key: str) -> Tally:
         return Tally(
             live=self._number(self._where("conferences", home=calendar_key, live=True)),
@@ -244,6 +250,31 @@ class FirestoreStore:
         active = self._where("calendars", active=True)
         due = active.where(filter=FieldFilter("due_at", "<=", self._now())).order_by("due_at")
         return [found.id for found in self._query(due.limit(limit))]
+
+    # --- Accounts ---
+
+    def account(self, name: str) -> Account:
+        with _speaking_our_errors():
+            return self._account(name)[0]
+
+    def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
+        def in_one(transaction: _Transaction) -> Account:
+            account, now = self._account(name, transaction)
+            changed = body(account, now)
+            if changed != account:
+                document = self._document("accounts", records.account_name(name))
+                transaction.set(document, records.account_document(changed))
+                self._commit(transaction)
+            return changed
+
+        with _speaking_our_errors():
+            return self._transact(in_one)
+
+    def _account(self, name: str, transaction: "_Transaction | None" = None) -> tuple[Account, float]:
+        """It, and the store's time."""
+        (found,) = self._read([self._document("accounts", records.account_name(name))], transaction)
+        account = records.account(_content(found)) if found.exists else Account(name)
+        return account, found.read_time.timestamp()
 
     # --- What is wanted ---
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sync import decide, lease, records
+from sync.account import Account
 from sync.conference import Conference
 from sync.errors import LeaseLost, Transient
 from sync.lease import Hold
@@ -56,6 +57,7 @@ CREATE TABLE IF NOT EXISTS conferences (
 );
 CREATE INDEX IF NOT EXISTS conferences_due ON conferences (home, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS conferences_standing ON conferences (home, live, waiting);
+CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS wired_calendars (slug TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS wiring (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 """
@@ -244,11 +246,20 @@ class SqliteStore:
 
     def live_links(self, calendar_key: str) -> Iterable[Link]:
         query = "SELECT document FROM links WHERE calendar_key = ? AND live"
-        return [records.link(document) for document in self._query(query, calendar_key)]
+        found = 0
+        with self._database.reading() as connection:  # row by row: there may be very many
+            for (document,) in connection.execute(query, (calendar_key,)):
+                found += 1
+                yield records.link(json.loads(document))
+        self._count(reads=max(1, found))
 
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         with self._database.reading() as connection:
             return self._read_conferences(connection, keys)
+
+    def waiting_conferences(self, calendar_key: str, limit: int) -> Sequence[Conference]:
+        query = "SELECT document FROM conferences WHERE home = ? AND waiting ORDER BY name LIMIT ?"
+        return [records.conference(document) for document in self._query(query, calendar_key, limit)]
 
     def tally(self, calendar_key: str) -> Tally:
         query = "SELECT total(live), total(waiting) FROM conferences WHERE home = ?"
@@ -269,6 +280,22 @@ class SqliteStore:
     def due_calendars(self, limit: int) -> Sequence[str]:
         query = "SELECT document FROM calendars WHERE active AND due_at <= ? ORDER BY due_at, key LIMIT ?"
         return [document["key"] for document in self._query(query, self._clock.now(), limit)]
+
+    # --- Accounts ---
+
+    def account(self, name: str) -> Account:
+        with self._database.reading() as connection:
+            return self._read_account(connection, name)
+
+    def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
+        with self._database.writing() as connection:
+            account = self._read_account(connection, name)
+            changed = body(account, self._clock.now())
+            if changed != account:
+                self._count(writes=1)
+                document = _text(records.account_document(changed))
+                connection.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?)", (name, document))
+            return changed
 
     # --- What is wanted ---
 
@@ -341,6 +368,11 @@ class SqliteStore:
     def _read_calendar(self, connection: sqlite3.Connection, key: str) -> CalendarRecord | None:
         found = _documents(connection, "SELECT document FROM calendars WHERE key = ?", key)
         return records.calendar_record(found[0]) if found else None
+
+    def _read_account(self, connection: sqlite3.Connection, name: str) -> Account:
+        self._count(reads=1)
+        found = _documents(connection, "SELECT document FROM accounts WHERE name = ?", name)
+        return records.account(found[0]) if found else Account(name)
 
     def _read_own(self, connection: sqlite3.Connection, hold: Hold) -> CalendarRecord:
         """The calendar's record, if this hold is still the one that may change it."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from sync.account import Account, refused
 from sync.channel import Channel, ChannelState
 from sync.conference import Applied, Conference, Ref, State, Want
 from sync.cursor import Bookmark
@@ -477,7 +478,7 @@ class StoreContract:
             conference("a"),
             conference("b"),
             dropped,
-            replace(dropped, key=ConferenceKey("demo", "d"), state=State.GONE),
+            replace(dropped, key=ConferenceKey("demo", "d"), applied=Applied(2), state=State.GONE),
             conference("e", home=OTHER_CAL),
         )
         assert store.tally(CAL) == Tally(live=2, waiting=1)
@@ -598,3 +599,60 @@ class StoreContract:
         assert store.tally(CAL).live == 30
         assert store.next_due(CAL) is not None
         assert bill() == (2 + 1, 0)
+
+    # --- Accounts ---
+
+    def test_an_account_that_was_never_in_trouble_answers(self, store: Store) -> None:
+        assert store.account("acme") == Account("acme")
+
+    def test_what_an_account_was_changed_to_stands_for_everybody(self, store: Store) -> None:
+        changed = store.change_account("acme", lambda account, now: refused(account, now + 60.0, "acme:c-1"))
+        assert changed.refusals == 1
+        assert store.account("acme") == changed
+        assert store.account("zeta").answers
+
+    def test_changes_of_an_account_at_once_are_all_counted(self, store: Store) -> None:
+        def refuse(number: int) -> None:
+            store.change_account("acme", lambda account, now: refused(account, now, f"acme:c-{number}"))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(refuse, range(8)))
+        assert store.account("acme").refusals == 8
+
+    def test_an_account_in_order_costs_one_read(self, store: Store, bill: Bill) -> None:
+        bill()
+        store.account("acme")
+        assert bill() == (1, 0)
+        store.change_account("acme", lambda account, _: account)
+        assert bill() == (1, 0)
+
+    def test_accounts_and_leases_are_of_the_same_time(self, store: Store) -> None:
+        know(store, CAL)
+        paused = store.change_account("acme", lambda account, now: refused(account, now, "acme:c-1"))
+        assert abs(paused.paused_until - claimed(store).now) < 5.0
+
+    def test_an_account_may_have_any_name(self, store: Store) -> None:
+        name = "zoom:Übersee / EMEA"
+        store.change_account(name, lambda account, now: refused(account, now, "zoom:1"))
+        assert store.account(name).refusals == 1
+        assert store.account("zoom:Übersee").answers
+
+    # --- Deletions that wait ---
+
+    def test_waiting_are_the_unwanted_that_nobody_approved_and_nobody_deleted(self, store: Store) -> None:
+        know(store, CAL, OTHER_CAL)
+        wait = Conference(ConferenceKey("acme", "wait"), CAL, want=Want(2))
+        put(
+            store,
+            claimed(store).hold,
+            wait,
+            replace(wait, key=ConferenceKey("acme", "held"), state=State.HELD),
+            replace(wait, key=ConferenceKey("acme", "approved"), approved=True),
+            replace(wait, key=ConferenceKey("acme", "gone"), applied=Applied(2), state=State.GONE),
+            replace(wait, key=ConferenceKey("acme", "wanted"), want=Want(2, "1:a", "ref")),
+            replace(wait, key=ConferenceKey("acme", "elsewhere"), home=OTHER_CAL),
+        )
+        found = {each.key.id for each in store.waiting_conferences(CAL, 10)}
+        assert found == {"wait", "held"}
+        assert store.tally(CAL).waiting == 2
+        assert len(store.waiting_conferences(CAL, 1)) == 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sync.conference import State
-from sync.errors import AuthFailed, Gone, RateLimited, Refused, SyncError, Timeout, Transient, Unsupported
+from sync.errors import Gone, RateLimited, Refused, SyncError, Timeout, Transient, Unsupported
 from sync.recognise import ConferenceKey
 from tests.passes.conftest import Town
 
@@ -19,7 +19,7 @@ def state(town: Town) -> State:
 
 @pytest.mark.parametrize(
     "fault",
-    [Transient("503"), Timeout("no answer"), RateLimited("429", 30.0), RateLimited("429"), AuthFailed("401")],
+    [Transient("503"), Timeout("no answer"), RateLimited("429", 30.0, alone=True)],
     ids=lambda fault: f"{fault!r}",
 )
 def test_a_fault_that_passes_delays_its_conference_and_nothing_else(town: Town, fault: SyncError) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from sync import decide, lease, records
+from sync.account import Account
 from sync.conference import Conference
 from sync.errors import LeaseLost
 from sync.lease import Hold
@@ -54,6 +55,7 @@ class Records:
         self.links: dict[str, dict[str, Link]] = {}
         self.conferences: dict[ConferenceKey, Conference] = {}
         self.due: dict[ConferenceKey, float | None] = {}
+        self.accounts: dict[str, Account] = {}
         self.witness: Witness
 
     def of(self, hold: Hold) -> CalendarRecord:
@@ -165,6 +167,10 @@ class MemoryStore:
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         return [self._kept.conferences[key] for key in keys if key in self._kept.conferences]
 
+    def waiting_conferences(self, calendar_key: str, limit: int) -> Sequence[Conference]:
+        home = [each for each in self._kept.conferences.values() if each.home == calendar_key]
+        return [each for each in home if records.is_waiting(each)][:limit]
+
     def tally(self, calendar_key: str) -> Tally:
         home = [each for each in self._kept.conferences.values() if each.home == calendar_key]
         return Tally(sum(map(records.is_live, home)), sum(map(records.is_waiting, home)))
@@ -179,6 +185,15 @@ class MemoryStore:
         now = self._kept.now()
         due = [(each.due_at, each.key) for each in self._kept.calendars.values() if each.active]
         return [key for at, key in sorted(due) if at <= now][:limit]
+
+    # --- Accounts ---
+
+    def account(self, name: str) -> Account:
+        return self._kept.accounts.get(name, Account(name))
+
+    def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
+        changed = self._kept.accounts[name] = body(self.account(name), self._kept.now())
+        return changed
 
     # --- What is wanted ---
 

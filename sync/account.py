@@ -1,0 +1,48 @@
+"""One account at a provider: refused, it pauses as a whole, and one probe at a time asks it again. Pure.
+
+A dead credential or a spent quota concerns every conference of the account alike. Asking for each of them would
+be answered alike too, and for a quota would make it worse.
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How an account stands. Times are seconds since the epoch, the store's."""
+
+    name: str
+    refusals: int = 0  # in a row; none: it answers
+    paused_until: float = 0.0  # nobody but the probe asks it before
+    probe: str = ""  # the lease owner who asks first
+    refused_for: str = ""  # the conference it was last refused for
+
+    @property
+    def answers(self) -> bool:
+        return self.refusals == 0
+
+    def may_be_asked_by(self, who: str) -> bool:
+        return self.answers or self.probe == who
+
+
+def approached(account: Account, now: float, who: str, takes_s: float) -> Account:
+    """Somebody wants to ask it. After a pause the first to come is the probe, and all others wait for it."""
+    if account.answers or now < account.paused_until:
+        return account
+    return replace(account, paused_until=now + takes_s, probe=who)
+
+
+def refused(account: Account, until: float, conference: str) -> Account:
+    """It refused us. The longest pause asked for counts: of two answers the later need not be the newer.
+
+    One conference refused again is no further sign against the account: that may be this conference's trouble.
+    """
+    if conference == account.refused_for:
+        return replace(account, probe="")
+    longest = until if account.probe else max(until, account.paused_until)
+    return Account(account.name, account.refusals + 1, longest, refused_for=conference)
+
+
+def answered(account: Account) -> Account:
+    """It answers, if only to say that it does not know a conference."""
+    return Account(account.name)

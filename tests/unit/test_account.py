@@ -1,0 +1,56 @@
+"""An account that refuses us pauses as a whole, and is asked again by one probe at a time."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.account import Account, answered, approached, refused
+
+TIMES = st.floats(0, 1e6)
+FINE = Account("zoom")
+
+
+def test_an_account_that_answers_may_be_asked_by_all() -> None:
+    assert FINE.may_be_asked_by("w1")
+    assert approached(FINE, 5.0, "w1", 10.0) == FINE
+
+
+@given(TIMES, TIMES)
+def test_nobody_asks_a_paused_account(now: float, rest_s: float) -> None:
+    paused = refused(FINE, now + rest_s + 1.0, "c-1")
+    assert not approached(paused, now, "w1", 10.0).may_be_asked_by("w1")
+
+
+def test_after_the_pause_the_first_to_come_is_the_probe_and_the_others_wait_for_it() -> None:
+    paused = refused(FINE, 100.0, "c-1")
+    probed = approached(paused, 100.0, "w1", 15.0)
+    assert probed.may_be_asked_by("w1")
+    again = approached(probed, 101.0, "w2", 15.0)
+    assert not again.may_be_asked_by("w2")
+    assert again.paused_until == 115.0
+
+
+def test_a_probe_that_never_came_back_is_followed_by_another() -> None:
+    probed = approached(refused(FINE, 100.0, "c-1"), 100.0, "w1", 15.0)
+    again = approached(probed, 115.0, "w2", 15.0)
+    assert again.may_be_asked_by("w2")
+    assert not again.may_be_asked_by("w1")
+
+
+def test_a_probe_that_is_refused_lengthens_the_row() -> None:
+    probed = approached(refused(FINE, 100.0, "c-1"), 100.0, "w1", 15.0)
+    after = refused(probed, 300.0, "c-2")
+    assert (after.refusals, after.paused_until, after.may_be_asked_by("w1")) == (2, 300.0, False)
+
+
+def test_of_two_answers_at_once_the_longer_pause_counts() -> None:
+    assert refused(refused(FINE, 900.0, "c-1"), 30.0, "c-2").paused_until == 900.0
+
+
+def test_one_conference_refused_again_says_no_more_about_the_account() -> None:
+    probed = approached(refused(FINE, 100.0, "c-1"), 100.0, "w1", 15.0)
+    after = refused(probed, 900.0, "c-1")
+    assert (after.refusals, after.paused_until, after.may_be_asked_by("w1")) == (1, 115.0, False)
+
+
+def test_an_answer_ends_the_pause_for_all() -> None:
+    assert answered(refused(FINE, 900.0, "c-1")) == FINE
