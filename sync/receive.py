@@ -3,6 +3,7 @@
 A refusal costs no I/O at all. It is counted in memory, and the count is told with the next genuine notification.
 """
 
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from sync import notification
@@ -22,6 +23,24 @@ class Reception(Enum):
     NOT_YET = auto()  # signed with a key that the next reading of the keys may bring: Google shall ask again
 
 
+_BURSTS = 10_000  # calendars an instance remembers: more than it ever hears of at once
+
+
+@dataclass(frozen=True, slots=True)
+class _Burst:
+    """Notifications of one calendar that no silent bucket parts. Times are seconds since the epoch, ours."""
+
+    began_at: float
+    covered_until: float  # the end of the bucket whose wake is durable
+    bucket_s: float
+
+    def covers(self, now: float) -> bool:
+        return self.began_at <= now < self.covered_until
+
+    def goes_on(self, now: float) -> bool:
+        return self.began_at <= now < self.covered_until + self.bucket_s
+
+
 class Receiver:
     """The public door's one use case. Safe for many threads."""
 
@@ -31,6 +50,7 @@ class Receiver:
         self._clock = clock
         self._buckets = buckets
         self._refused = 0
+        self._bursts: dict[str, _Burst] = {}
 
     def receive(self, headers: Headers) -> Reception:
         """Authenticate, route and acknowledge only what is durable. Raises Transient: Google sends it again."""
@@ -42,8 +62,21 @@ class Receiver:
             return Reception.REFUSED
         if read.is_sync:
             return Reception.HELLO
-        wake(self._queue, self._clock, self._buckets, read.calendar_key)
+        self._wake(read.calendar_key)
         return Reception.WOKEN
+
+    def _wake(self, calendar_key: str) -> None:
+        """One wake for each bucket: the one made durable for it stands for all of its notifications."""
+        now = self._clock.now()
+        burst = self._bursts.pop(calendar_key, None)
+        if burst is None or not burst.covers(now):
+            began_at = burst.began_at if burst is not None and burst.goes_on(now) else now
+            buckets = self._buckets.after(now - began_at)
+            task = wake(self._queue, self._clock, buckets, calendar_key)
+            burst = _Burst(began_at, task.due_at - buckets.margin_s, buckets.bucket_s)
+        self._bursts[calendar_key] = burst
+        if len(self._bursts) > _BURSTS:
+            self._bursts.pop(next(iter(self._bursts)), None)
 
     def refused(self) -> int:
         """How many were refused since this was last asked."""

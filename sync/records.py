@@ -26,6 +26,7 @@ from sync.recognise import ConferenceKey
 Document = dict[str, Any]
 
 SCHEMA = 1
+_KEPT_S = 90 * 86400.0
 _INSURANCE_S = 5.0  # the sweep looks this long after the end of a lease that nobody gave back
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,1100}", re.ASCII)
 
@@ -281,6 +282,15 @@ def is_live(conference: Conference) -> bool:
 def is_waiting(conference: Conference) -> bool:
     """Whether its deletion is wanted and not yet done, for the brake: until a person has looked at it."""
     return not conference.wanted and conference.pending and not conference.approved
+
+
+def forget_at(item: Link | Conference, now: float) -> float | None:
+    """When this record, written now, may be forgotten: long after nobody could bring its event back.
+
+    Google keeps deleted events for about a month. None: it is still needed.
+    """
+    needed = item.live if isinstance(item, Link) else bool(item.refs) or item.pending
+    return None if needed else now + _KEPT_S
 
 
 def _key_document(key: ConferenceKey) -> Document:

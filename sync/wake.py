@@ -7,11 +7,12 @@ later notifications away. Names are never used twice.
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sync.ports import Clock, Queue, Task
 
 _ATTEMPTS = 3
+_STORM = 6  # buckets without a silent one
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,11 @@ class Buckets:
         """By then a wake asked for now has been due."""
         return 2 * self.bucket_s + self.margin_s
 
+    def after(self, burst_s: float) -> "Buckets":
+        """The buckets for a calendar that has not come to rest for so long: twice, then four times as long."""
+        factor = 1 + (burst_s >= _STORM * self.bucket_s) + 2 * (burst_s >= 2 * _STORM * self.bucket_s)
+        return replace(self, bucket_s=factor * self.bucket_s)
+
     def task(self, calendar_key: str, at: float) -> Task:
         """The wake for the bucket that `at` (seconds since the epoch) falls into."""
         number = math.floor(at / self.bucket_s)
@@ -33,7 +39,7 @@ class Buckets:
         return Task(_name(calendar_key, self.bucket_s, number), "sync", calendar_key, due_at)
 
 
-def wake(queue: Queue, clock: Clock, buckets: Buckets, calendar_key: str, at: float | None = None) -> None:
+def wake(queue: Queue, clock: Clock, buckets: Buckets, calendar_key: str, at: float | None = None) -> Task:
     """Ask for a look at this calendar, now or at `at`. Returns only when that request is durable.
 
     "It exists already" stands for us only if it was said before that wake was due: afterwards it may have run
@@ -42,8 +48,10 @@ def wake(queue: Queue, clock: Clock, buckets: Buckets, calendar_key: str, at: fl
     for _ in range(_ATTEMPTS):
         task = buckets.task(calendar_key, max(clock.now(), at or 0.0))
         if queue.create(task) or clock.now() < task.due_at:
-            return
-    queue.create(_straggler(task, clock.now()))
+            return task
+    late = _straggler(task, clock.now())
+    queue.create(late)
+    return late
 
 
 def after_lease(calendar_key: str, fence: int, generation: int, lease_ends_at: float) -> Task:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import uuid
 
 from sync import tend
@@ -10,6 +11,8 @@ from sync.keyfile import KeyFile
 from sync.one_pass import one_pass
 from sync.policy import Policy
 from sync.ports import Outside
+
+_CALENDAR_KEY = re.compile(r"[a-z2-7]{1,64}", re.ASCII)
 
 
 class Work:
@@ -27,11 +30,13 @@ class Work:
         """
         try:
             task = json.loads(body)
-            kind, subject, generation = task["kind"], str(task["subject"]), int(task.get("generation", 0))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            kind, subject, generation = task["kind"], task["subject"], int(task.get("generation", 0))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise Rejected("a task must be a JSON object with kind and subject") from error
         if kind != "sync":
             raise Rejected("a task's kind is one of: sync")
+        if not isinstance(subject, str) or not _CALENDAR_KEY.fullmatch(subject):
+            raise Rejected("a sync task's subject must be a calendar key")
         one_pass(self._outside, self._policy, subject, _owner(), generation)
 
     def converge(self) -> None:

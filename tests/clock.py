@@ -17,3 +17,7 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         self._now += seconds
         self._monotonic += seconds
+
+    def set_back(self, seconds: float) -> None:
+        """Somebody corrects the wall clock; the other goes on."""
+        self._now -= seconds

@@ -12,6 +12,8 @@ What became of a write without an answer is not known: a fence and a condition m
 | accounts         | records.account_name          |                                                    |
 | wired_calendars  | slug                          |                                                    |
 | wiring           | webhook, salt                 |                                                    |
+
+Of links and conferences, `forget_at` is for a TTL policy: what is over is not kept for ever.
 """
 
 import random
@@ -21,7 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from google.api_core.exceptions import (
@@ -148,7 +150,8 @@ class FirestoreStore:
             result = body(ledger, seen.now)
             for link in ledger.changed_links.values():
                 name = records.link_name(link.calendar_key, link.event_id)
-                transaction.set(self._document("links", name), records.link_document(link))
+                document = records.link_document(link) | {"forget_at": _forget_at(link, seen.now)}
+                transaction.set(self._document("links", name), document)
             due = [
                 self._set_conference(transaction, conference, seen.now)
                 for conference in ledger.changed_conferences.values()
@@ -196,6 +199,7 @@ class FirestoreStore:
             "due_at": due_at,
             "live": records.is_live(conference),
             "waiting": records.is_waiting(conference),
+            "forget_at": _forget_at(conference, now),
         }
         transaction.set(self._document("conferences", records.conference_name(conference.key)), document)
         return due_at
@@ -526,6 +530,12 @@ def _own(seen: _Seen, hold: Hold) -> CalendarRecord:
     if seen.record is None or not hold.is_of(seen.record.lease):
         raise LeaseLost(f"The lease of calendar {hold.calendar_key} with fence {hold.fence} is over.")
     return seen.record
+
+
+def _forget_at(item: Link | Conference, now: float) -> datetime | None:
+    """As Firestore's policies want it: what has lapsed is removed within a day or so of this moment."""
+    at = records.forget_at(item, now)
+    return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
 def _content(found: Snapshot) -> Document:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sync import decide, lease, records
 from sync.account import Account
 from sync.conference import Conference
-from sync.errors import LeaseLost, Transient
+from sync.errors import LeaseLost, Misconfigured, Transient
 from sync.lease import Hold
 from sync.ledger import Ledger, Link
 from sync.ports import (
@@ -57,6 +57,10 @@ CREATE TABLE IF NOT EXISTS conferences (
 );
 CREATE INDEX IF NOT EXISTS conferences_due ON conferences (home, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS conferences_standing ON conferences (home, live, waiting);
+CREATE INDEX IF NOT EXISTS links_over ON links (json_extract(document, '$.forget_at'))
+    WHERE json_extract(document, '$.forget_at') IS NOT NULL;
+CREATE INDEX IF NOT EXISTS conferences_over ON conferences (json_extract(document, '$.forget_at'))
+    WHERE json_extract(document, '$.forget_at') IS NOT NULL;
 CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS wired_calendars (slug TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS wiring (name TEXT PRIMARY KEY, document TEXT NOT NULL);
@@ -78,6 +82,8 @@ class Database:
             yield self._connection()
         except sqlite3.OperationalError as error:
             raise Transient(f"The SQLite file did not answer: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            raise Misconfigured([f"SYNC_STORE does not name a file of ours: {error}."]) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -183,7 +189,7 @@ class SqliteStore:
             ledger = self._ledger(connection, hold.calendar_key)
             result = body(ledger, now)
             for link in ledger.changed_links.values():
-                self._write_link(connection, link)
+                self._write_link(connection, link, now)
             due = [
                 self._write_conference(connection, conference, now)
                 for conference in ledger.changed_conferences.values()
@@ -199,8 +205,9 @@ class SqliteStore:
             record = self._read_own(connection, hold)
             if closing.finished and record.generation > generation:
                 return False
-            closed = records.closed(record, generation, closing, self._clock.now())
-            self._write_calendar(connection, closed)
+            now = self._clock.now()
+            self._write_calendar(connection, records.closed(record, generation, closing, now))
+            _forget(connection, now)
             return True
 
     def _ledger(self, connection: sqlite3.Connection, calendar_key: str) -> Ledger:
@@ -388,7 +395,7 @@ class SqliteStore:
             (record.key, record.active, record.due_at, _text(records.calendar_document(record))),
         )
 
-    def _write_link(self, connection: sqlite3.Connection, link: Link) -> None:
+    def _write_link(self, connection: sqlite3.Connection, link: Link, now: float) -> None:
         self._count(writes=1)
         connection.execute(
             "INSERT OR REPLACE INTO links (name, calendar_key, live, doubted_at, document) "
@@ -398,7 +405,7 @@ class SqliteStore:
                 link.calendar_key,
                 link.live,
                 link.doubted_at,
-                _text(records.link_document(link)),
+                _text(records.link_document(link) | {"forget_at": records.forget_at(link, now)}),
             ),
         )
 
@@ -408,6 +415,7 @@ class SqliteStore:
         """Returns when it is due."""
         self._count(writes=1)
         due_at = decide.due_at(conference, now, self._grace_s)
+        forget_at = records.forget_at(conference, now)
         connection.execute(
             "INSERT OR REPLACE INTO conferences (name, home, due_at, live, waiting, document) "
             "VALUES (?, ?, ?, ?, ?, ?)",
@@ -417,10 +425,16 @@ class SqliteStore:
                 due_at,
                 records.is_live(conference),
                 records.is_waiting(conference),
-                _text(records.conference_document(conference)),
+                _text(records.conference_document(conference) | {"forget_at": forget_at}),
             ),
         )
         return due_at
+
+
+def _forget(connection: sqlite3.Connection, now: float) -> None:
+    """What Firestore does by a policy."""
+    for table in ("links", "conferences"):
+        connection.execute(f"DELETE FROM {table} WHERE json_extract(document, '$.forget_at') < ?", (now,))
 
 
 def _documents(connection: sqlite3.Connection, query: str, *values: Any) -> list[Document]:

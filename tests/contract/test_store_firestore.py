@@ -5,6 +5,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -14,9 +15,12 @@ from google.cloud.firestore import Client
 from google.cloud.firestore_v1.types import StructuredQuery
 
 from sync import records
+from sync.account import refused
+from sync.conference import Applied, Conference, State, Want
 from sync.errors import LeaseLost, Misconfigured, RateLimited, SyncError, Timeout, Transient
 from sync.google import firestore
 from sync.google.firestore import FirestoreStore
+from sync.ledger import Link
 from sync.ports import (
     Busy,
     CalendarId,
@@ -189,13 +193,16 @@ def use_everything(store: FirestoreStore) -> None:
     list(store.live_links(CAL))
     store.conferences([KEY])
     store.tally(CAL)
+    store.waiting_conferences(CAL, 1)
+    store.account("demo")
+    store.change_account("demo", lambda account, now: refused(account, now, "demo:e"))
     store.calendars()
     store.due_calendars(1)
 
 
 def test_all_that_is_billed_is_counted(store: FirestoreStore, bill: Callable[[], tuple[int, int]]) -> None:
     use_everything(store)
-    assert bill() == (19, 7)
+    assert bill() == (22, 8)
 
 
 def test_queries_need_these_indexes_and_no_others(store: FirestoreStore, wire: Wire) -> None:
@@ -230,9 +237,35 @@ def test_what_is_stored_is_where_terraform_and_people_look_for_it(
     stored = {
         f"{each.id}/{document.id}" for each in client.collections() for document in each.list_documents()
     }
-    assert stored == {f"calendars/{CAL}", f"links/{CAL}.e", "conferences/demo:e", "wiring/salt"}
+    assert stored == {
+        f"calendars/{CAL}",
+        f"links/{CAL}.e",
+        "conferences/demo:e",
+        "accounts/demo",
+        "wiring/salt",
+    }
     document = client.document(f"calendars/{CAL}").get().to_dict()
     assert document == records.calendar_document(record_of(store))
+
+
+def test_what_is_over_carries_the_time_by_which_a_policy_may_remove_it(
+    store: FirestoreStore, project: str
+) -> None:
+    know(store, CAL)
+    claim = claimed(store)
+    over = Conference(ConferenceKey("demo", "over"), CAL, want=Want(2), applied=Applied(2), state=State.GONE)
+    live, gone = (Link(CAL, name, None, live=name == "live") for name in ("live", "gone"))
+    put(store, claim.hold, over, replace(over, key=ConferenceKey("demo", "owed"), want=Want(3)), live, gone)
+    client = Client(project=project, database="sync")
+    in_90_days = datetime.fromtimestamp(claim.now, UTC) + timedelta(days=90)
+    for name, due in {
+        "conferences/demo:over": True,
+        "conferences/demo:owed": False,
+        f"links/{CAL}.gone": True,
+        f"links/{CAL}.live": False,
+    }.items():
+        at = client.document(name).get().get("forget_at")
+        assert (abs(at - in_90_days) < timedelta(minutes=1)) if due else at is None
 
 
 def test_wiring_is_read_as_terraform_writes_it(store: FirestoreStore, project: str) -> None:

@@ -5,15 +5,20 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sync.conference import Applied, Conference, State, Want
 from sync.errors import Transient
+from sync.ledger import Link
 from sync.local import sqlite
 from sync.local.clock import SystemClock
 from sync.local.sqlite import SqliteStore
 from sync.ports import CalendarId, Claimed, Clock, Closing, WiredCalendar, Wiring
+from sync.recognise import ConferenceKey
 from tests.clock import ManualClock
 from tests.contract.store_contract import (
     CAL,
@@ -23,6 +28,7 @@ from tests.contract.store_contract import (
     StoreContract,
     claimed,
     know,
+    put,
     record_of,
 )
 
@@ -146,3 +152,33 @@ def fences_of(path: Path, owner: str) -> list[int]:
             while not store.close(claim.hold, generation, Closing(due_at=0.0, work_at=None)):
                 generation = record_of(store).generation
     return fences
+
+
+def test_what_may_be_forgotten_is_forgotten_after_its_time_and_nothing_else(
+    path: Path, clock: ManualClock
+) -> None:
+    store = opened(path, clock)
+    know(store, CAL)
+    dropped = Conference(ConferenceKey("acme", "dropped"), CAL, want=Want(2))
+    over = replace(dropped, key=ConferenceKey("acme", "over"), applied=Applied(2), state=State.GONE)
+    links = [Link(CAL, "live", None, live=True), Link(CAL, "over", None, live=False)]
+    hold = claimed(store).hold
+    put(store, hold, dropped, over, *links)
+    store.close(hold, 0, Closing(clock.now(), None))
+    for days, conferences, live in ((89, 2, 2), (2, 1, 1)):
+        clock.advance(days * 86400)
+        store.close(claimed(store).hold, 0, Closing(clock.now(), None))
+        with closing(sqlite3.connect(path)) as file:
+            assert file.execute("SELECT count(*) FROM conferences").fetchone() == (conferences,)
+            assert file.execute("SELECT count(*) FROM links").fetchone() == (live,)
+    assert [each.key.id for each in store.conferences([dropped.key, over.key])] == ["dropped"]
+    assert [link.event_id for link in store.live_links(CAL)] == ["live"]
+
+
+def test_finding_what_may_be_forgotten_reads_no_other_record(path: Path, clock: ManualClock) -> None:
+    know(opened(path, clock), CAL)
+    with closing(sqlite3.connect(path)) as file:
+        for table in ("links", "conferences"):
+            query = f"DELETE FROM {table} WHERE json_extract(document, '$.forget_at') < 1"
+            (plan,) = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {query}")]
+            assert f"USING INDEX {table}_over" in plan

@@ -28,10 +28,27 @@ def test_a_wake_for_a_calendar_nobody_knows_is_done_at_once(worker: FlaskClient)
         b"7",
         b'{"kind": "sync"}',
         b'{"kind": "dance", "subject": "x"}',
+        b'{"kind": "sync", "subject": "x", "generation": 1e999}',
+        b'{"kind": "sync", "subject": "\\ud800"}',
+        b'{"kind": "sync", "subject": ["x"]}',
+        b'{"kind": "sync", "subject": "../calendars"}',
         b"\xff",
         b"[" * 100_000,
     ],
-    ids=["nothing", "half", "a list", "a number", "no subject", "unknown kind", "not UTF-8", "a deep nest"],
+    ids=[
+        "nothing",
+        "half",
+        "a list",
+        "a number",
+        "no subject",
+        "unknown kind",
+        "no end of generations",
+        "no character",
+        "a list for a key",
+        "a path for a key",
+        "not UTF-8",
+        "a deep nest",
+    ],
 )
 def test_a_task_that_says_nothing_is_refused(
     worker: FlaskClient, body: bytes, capsys: pytest.CaptureFixture[str]
@@ -39,7 +56,7 @@ def test_a_task_that_says_nothing_is_refused(
     assert worker.post("/tasks", data=body).status_code == 400
     [record] = lines(capsys)
     assert record["message"] == "request"
-    assert "a task" in str(record["why"])
+    assert "task" in str(record["why"])
 
 
 @pytest.mark.parametrize("job", ["/jobs/converge", "/jobs/sweep"])
@@ -109,3 +126,16 @@ def test_a_misconfigured_worker_answers_500_and_names_every_problem(
 
 def test_the_status_says_that_it_is_ready_and_which_version(worker: FlaskClient, environment: Path) -> None:
     assert worker.get("/status").json == {"version": "0.1.0", "ready": True}
+
+
+def test_a_file_that_is_no_store_is_said_to_be_none(
+    worker: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear Ada, " * 100)
+    monkeypatch.setenv("SYNC_STORE", f"sqlite:{letter}")
+    monkeypatch.setattr(sync.wiring, "work", sync.wiring._Once(sync.wiring._work))
+    assert worker.post("/jobs/sweep").status_code == 500
+    [record] = lines(capsys)
+    assert record["message"] == "misconfigured"
+    assert "SYNC_STORE does not name a file of ours" in str(record["problems"])

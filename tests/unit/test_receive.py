@@ -4,6 +4,7 @@ import base64
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,21 @@ class Door:
         self.path.write_text("".join(lines))
 
     def headers(
-        self, key: Key = K1, state: str = "exists", channel_id: str = "channel", life: int = 60
+        self,
+        key: Key = K1,
+        state: str = "exists",
+        channel_id: str = "channel",
+        life: int = 60,
+        calendar: str = CALENDAR,
     ) -> dict[str, str]:
         return {
             "X-Goog-Channel-ID": "channel",
-            "X-Goog-Channel-Token": mint(key, channel_id, CALENDAR, int(self.clock.now()) + life),
+            "X-Goog-Channel-Token": mint(key, channel_id, calendar, int(self.clock.now()) + life),
             "X-Goog-Resource-State": state,
         }
+
+    def at_the_start_of_a_bucket(self) -> None:
+        self.clock.advance(-self.clock.now() % 20.0)
 
     def receive(self, **kind: Any) -> Reception:
         return self.receiver.receive(self.headers(**kind))
@@ -82,6 +91,77 @@ def test_a_wake_that_is_not_durable_is_not_acknowledged(door: Door) -> None:
     door.queue.answers = False
     with pytest.raises(Transient):
         door.receive()
+
+
+# --- Bursts and storms ---
+
+
+def test_a_burst_costs_one_task_a_bucket_and_one_call(door: Door) -> None:
+    door.at_the_start_of_a_bucket()
+    for _ in range(50):
+        door.receive()
+        door.clock.advance(0.05)
+    assert len(door.queue.tasks) == 1
+
+
+def test_a_notification_after_its_bucket_has_a_wake_of_its_own(door: Door) -> None:
+    door.at_the_start_of_a_bucket()
+    door.receive()
+    door.clock.advance(Buckets().bucket_s)
+    door.receive()
+    assert len({task.name for task in door.queue.tasks}) == 2
+    assert door.queue.tasks[1].due_at > door.clock.now()
+
+
+def test_no_notification_is_covered_by_a_wake_that_was_not_durable(door: Door) -> None:
+    door.queue.answers = False
+    with pytest.raises(Transient):
+        door.receive()
+    door.queue.answers = True
+    assert door.receive() is Reception.WOKEN
+    assert len(door.queue.tasks) == 1
+
+
+def test_no_notification_is_covered_by_a_wake_made_before_the_clock_was_set_back(door: Door) -> None:
+    door.receive()
+    door.clock.set_back(3600)
+    door.receive()
+    assert len(door.queue.tasks) == 2
+
+
+def test_calendars_do_not_cover_each_other(door: Door) -> None:
+    door.receive()
+    door.receive(calendar=calendar_key(b"salt", "bob@example.com"))
+    assert len({task.subject for task in door.queue.tasks}) == 2
+
+
+def test_a_calendar_that_does_not_come_to_rest_is_looked_at_less_often(door: Door) -> None:
+    door.at_the_start_of_a_bucket()
+    for _ in range(600):
+        door.receive()
+        door.clock.advance(1.0)
+    assert len(door.queue.tasks) <= 6 + 4 + 600 / 20
+    waits = [later.due_at - task.due_at for task, later in pairwise(door.queue.tasks)]
+    assert max(waits) <= 25  # and is never left alone for longer
+
+
+def test_a_storm_is_over_after_one_silent_bucket(door: Door) -> None:
+    for _ in range(200):
+        door.receive()
+        door.clock.advance(1.0)
+    door.clock.advance(45.0)
+    door.receive()
+    assert door.queue.tasks[-1].due_at - door.clock.now() <= Buckets().bucket_s + Buckets().margin_s
+
+
+def test_what_is_remembered_of_bursts_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.receive._BURSTS", 3)
+    for number in range(10):
+        door.receive(calendar=calendar_key(b"salt", f"{number}@example.com"))
+    door.receive(calendar=calendar_key(b"salt", "9@example.com"))
+    assert len(door.queue.tasks) == 10
+    door.receive(calendar=calendar_key(b"salt", "0@example.com"))
+    assert len(door.queue.tasks) == 11
 
 
 REFUSALS: list[dict[str, Any]] = [

@@ -96,6 +96,7 @@ WIRED = st.builds(WiredCalendar, TEXTS, CALENDAR_IDS, st.booleans())
 
 CALENDAR = CalendarRecord("cal", CalendarId("room@example.org"))
 CONFERENCE = Conference(ConferenceKey("demo", "1"), home="cal")
+LINK = Link("cal", "event", None, live=True)
 
 
 def stored(document: Document) -> Document:
@@ -308,3 +309,23 @@ def test_a_conference_is_live_while_used_and_waiting_while_its_deletion_is_owed(
     conference: Conference, live: bool, waiting: bool
 ) -> None:
     assert (records.is_live(conference), records.is_waiting(conference)) == (live, waiting)
+
+
+# --- What may be forgotten ---
+
+
+@pytest.mark.parametrize(
+    ("item", "needed"),
+    [
+        (LINK, True),
+        (replace(LINK, live=False), False),
+        (replace(CONFERENCE, refs=USE, want=Want(1, "1:a", "cal.event"), applied=Applied(1, "1:a")), True),
+        (replace(CONFERENCE, refs={}, want=Want(2)), True),  # to be deleted
+        (replace(CONFERENCE, refs={}, want=Want(2), state=State.HELD), True),
+        (replace(CONFERENCE, refs={}, want=Want(2), applied=Applied(2), state=State.GONE), False),
+        (replace(CONFERENCE, refs={}, want=Want(1, "1:a", "cal.event")), False),  # released
+    ],
+)
+def test_only_what_is_over_is_forgotten_and_only_long_after(item: Link | Conference, needed: bool) -> None:
+    at = records.forget_at(item, now=1000.0)
+    assert at is None if needed else at is not None and at > 1000.0 + 60 * 86400
