@@ -1,10 +1,31 @@
-"""One account at a provider: refused, it pauses as a whole, and one probe at a time asks it again. Pure.
+"""One account at a provider: whose meetings it looks after, and how it pauses when it is refused. Pure.
 
-A dead credential or a spent quota concerns every conference of the account alike. Asking for each of them would
-be answered alike too, and for a quota would make it worse.
+Refused, it pauses as a whole, and one probe at a time asks it again: a dead credential or a spent quota concerns
+every conference of the account alike. Asking for each of them would be answered alike, and make it worse.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+EVERYBODY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Whose meetings an account looks after: organizers by address or by domain, or everybody else's."""
+
+    account: str
+    organizers: frozenset[str] = frozenset({EVERYBODY})
+
+
+def account_of(organizer: str, accounts: Sequence[Clients]) -> str | None:
+    """The account for this organizer: by address, else by domain, else everybody's. None: nobody's."""
+    address = organizer.lower()
+    for name in (address, address.rpartition("@")[2], EVERYBODY):
+        for clients in accounts:
+            if name in clients.organizers:
+                return clients.account
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +37,9 @@ class Account:
     paused_until: float = 0.0  # nobody but the probe asks it before
     probe: str = ""  # the lease owner who asks first
     refused_for: str = ""  # the conference it was last refused for
+    shared: str = field(
+        default="", repr=False
+    )  # what its workers share: a token, in its provider's own words
 
     @property
     def answers(self) -> bool:
@@ -40,9 +64,16 @@ def refused(account: Account, until: float, conference: str) -> Account:
     if conference == account.refused_for:
         return replace(account, probe="")
     longest = until if account.probe else max(until, account.paused_until)
-    return Account(account.name, account.refusals + 1, longest, refused_for=conference)
+    return replace(
+        account, refusals=account.refusals + 1, paused_until=longest, probe="", refused_for=conference
+    )
 
 
 def answered(account: Account) -> Account:
     """It answers, if only to say that it does not know a conference."""
-    return Account(account.name)
+    return Account(account.name, shared=account.shared)
+
+
+def exchanged(account: Account, seen: str, shared: str) -> Account:
+    """What its workers share is replaced, unless another has replaced what we saw."""
+    return replace(account, shared=shared) if account.shared == seen else account

@@ -19,7 +19,7 @@ from sync.event import Event, Kind
 from sync.ledger import Ledger
 from sync.meeting import Meeting
 from sync.pauses import Pauses
-from sync.ports import CalendarRecord, Outcome, Progress
+from sync.ports import CalendarRecord, Outcome, Progress, Provider, Reason, Target
 from sync.pull import Pulled
 from sync.recognise import ConferenceKey
 from sync.tenure import Item, Tenure
@@ -104,7 +104,7 @@ class _Apply:
         return None
 
     def _take(self, item: Conference, step: Action) -> None:
-        provider = self._outside.conferences.provider(item.key.provider)
+        provider = self._provider(item)
         closed_until = self._pauses.closed_until(item, provider.call_s + _SLACK_S)
         if closed_until is not None:
             return self._wait(item, closed_until, Code.RETRY_LATER, "its account pauses")
@@ -133,12 +133,26 @@ class _Apply:
     def _update(self, item: Conference) -> None:
         wanted = self._meeting_of(item)
         if wanted is not None:
-            provider = self._outside.conferences.provider(item.key.provider)
-            self._perform(item, provider.call_s, lambda: provider.update(item.key, wanted))
+            provider, target = self._provider(item), self._target(item, wanted.organizer)
+            self._perform(item, provider.call_s, lambda: provider.update(target, wanted))
 
     def _delete(self, item: Conference) -> None:
-        provider = self._outside.conferences.provider(item.key.provider)
-        self._perform(item, provider.call_s, lambda: provider.delete(item.key))
+        provider, target = self._provider(item), self._target(item)
+        self._perform(item, provider.call_s, lambda: provider.delete(target))
+
+    def _provider(self, item: Conference) -> Provider:
+        return self._outside.conferences.provider(item.key.provider, item.account)
+
+    def _target(self, item: Conference, organizer: str = "") -> Target:
+        """A deletion has no event left to name its organizer: most calendars are called as their owners."""
+        reason = Reason.CHANGED if not item.was_deleted else Reason.RESTORED
+        return Target(
+            key=item.key,
+            version=item.want.version,
+            reason=reason if item.wanted else Reason.REMOVED,
+            locator=item.locator,
+            organizer=organizer or self._tenure.record.calendar.id,
+        )
 
     def _perform(self, item: Conference, call_s: float, call: Callable[[], Outcome]) -> None:
         """Intent, the one provider call, and what it came to: in this order, whatever happens in between."""
@@ -223,7 +237,7 @@ class _Apply:
 
     def _verify(self, item: Conference) -> None:
         """Pay a debt: read the conference back, and tell it again if it is not as wanted."""
-        provider = self._outside.conferences.provider(item.key.provider)
+        provider = self._provider(item)
         wanted = self._meeting_of(item)
         if wanted is None:
             return None
@@ -233,7 +247,7 @@ class _Apply:
             return self._change(item, lambda c, now: conferences.verified(c, now, read_at, equal=False))
         self._applied.calls += 1
         try:
-            actual = provider.read(item.key)
+            actual = provider.read(self._target(item, wanted.organizer))
         except SyncError as error:
             again_at = self._asked_again_at(item, error, self._tenure.now(), self._pauses.judge(item, error))
             self._change(item, lambda current, _: conferences.reread(current, again_at))

@@ -15,6 +15,7 @@ from sync.meeting import Reach
 from sync.recognise import ConferenceKey
 
 _DECISIONS_KEPT = 5
+_UNLIKE_ANY = "?"  # a fingerprint of what its provider has, which is not what we know of
 _FORMER_KEPT = 100  # asked before a deletion; what went before so many others is long gone
 
 
@@ -80,6 +81,8 @@ class Conference:
     verify_at: float | None = None  # when to read it back
     verify_until: float = 0.0  # a call of ours may still land before this: read back once more after it
     state: State = State.OK
+    account: str = ""  # of the provider's, whose conferences it is among
+    locator: str = ""  # its join URL, of systems whose id alone does not lead to it
     approved: bool = False  # a person has looked at its deletion: no brake stops it any more
     decisions: tuple[tuple[float, Code], ...] = ()  # the last few, newest last
 
@@ -90,15 +93,35 @@ class Conference:
         return self.want.version != self.applied.version and not released
 
     @property
+    def was_deleted(self) -> bool:
+        """Whether its provider has confirmed a deletion, and nothing since."""
+        return self.applied.version > 0 and not self.applied.fingerprint
+
+    @property
     def wanted(self) -> bool:
         return bool(self.want.fingerprint)
 
 
-def used(conference: Conference, ref: str, use: Ref, home: str, now: float) -> Conference:
-    """An event uses this conference, in this shape."""
-    refs = {**conference.refs, ref: use}
-    former = {key: value for key, value in conference.former.items() if key != ref}
-    return _wanting(replace(conference, refs=refs, former=former, home=home), now)
+def used(
+    conference: Conference,
+    ref: str,
+    use: Ref,
+    home: str,
+    now: float,
+    *,
+    account: str = "",
+    locator: str = "",
+) -> Conference:
+    """An event uses this conference, in this shape. What finds it is kept for when no event tells any more."""
+    found = replace(
+        conference,
+        home=home,
+        refs={**conference.refs, ref: use},
+        former={key: value for key, value in conference.former.items() if key != ref},
+        account=account,
+        locator=locator or conference.locator,
+    )
+    return _wanting(found, now)
 
 
 def unused(conference: Conference, ref: str, home: str, now: float) -> Conference:
@@ -244,7 +267,7 @@ def verified(conference: Conference, now: float, read_at: float, *, equal: bool)
     seen = replace(conference, verify_at=None if paid else conference.verify_until, attempts=0)
     if equal:
         return seen
-    return replace(seen, applied=Applied(conference.want.version - 1, ""), not_before=now)
+    return replace(seen, applied=Applied(conference.want.version - 1, _UNLIKE_ANY), not_before=now)
 
 
 def reread(conference: Conference, at: float) -> Conference:

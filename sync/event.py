@@ -65,6 +65,7 @@ class Event:
     occurrence: Occurrence | None
     carried: Carried | None
     whole: bool  # nothing of it was hidden from us: absence of a conference means there is none
+    organizer: str = ""  # an address, in lower case
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def parse(raw: object, *, time_zone: str = "UTC", access_role: str = "owner") ->
         occurrence=occurrence,
         carried=carried,
         whole=_whole(raw, access_role) and not _is_unclear(raw, carried),
+        organizer=_text(_at(raw, "organizer", "email")).lower(),
     )
 
 

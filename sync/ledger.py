@@ -14,10 +14,11 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sync import conference as conferences
 from sync import meeting
+from sync.account import Clients, account_of
 from sync.codes import Code
 from sync.conference import Conference, Ref
 from sync.event import Event, Kind, Times, Unreadable
@@ -60,6 +61,7 @@ class Rules:
 
     systems: Sequence[System]
     providers: frozenset[str]
+    accounts: Mapping[str, Sequence[Clients]] = field(default_factory=dict)  # of providers with several
 
     def ours(self, event: Event, link: Link | None) -> ConferenceKey | Code:
         """The conference we may change for this event, or the reason why there is none."""
@@ -68,7 +70,18 @@ class Rules:
             return Code.NO_CONFERENCE if event.carried is None else Code.NOT_OURS
         if seen.personal:
             return Code.PERSONAL_ROOM
-        return seen.key if seen.key.provider in self.providers else Code.NOT_OURS
+        ours = seen.key.provider in self.providers and self.account(event, seen.key) is not None
+        return seen.key if ours else Code.NOT_OURS
+
+    def account(self, event: Event, key: ConferenceKey) -> str | None:
+        """The account that looks after this organizer's conferences. None: nobody's."""
+        return account_of(event.organizer, self.accounts.get(key.provider, (Clients(""),)))
+
+    def locator(self, event: Event, key: ConferenceKey) -> str:
+        """Where this conference is joined, if that is what its provider finds it by."""
+        located = any(system.located for system in self.systems if system.provider == key.provider)
+        seen = recognise(event.carried, self.systems, key) if located else None
+        return seen.url if seen is not None and seen.key == key else ""
 
     def carries(self, event: Event, key: ConferenceKey) -> bool:
         """Whether this event carries that very conference."""
@@ -140,7 +153,7 @@ def record(ledger: Ledger, item: Event | Unreadable, rules: Rules, now: float, s
         return _without(ledger, item, link, rules, ours, now)
     if _speaks_through_its_series(ledger, item, ours):
         return _through_series(ledger, item, item.times, ours, link, now)
-    return _carrying(ledger, item, item.times, ours, link, now, since)
+    return _carrying(ledger, item, item.times, ours, link, rules, now, since)
 
 
 def in_order(items: Iterable[Event | Unreadable]) -> list[Event | Unreadable]:
@@ -210,6 +223,7 @@ def _carrying(
     times: Times,
     key: ConferenceKey,
     link: Link | None,
+    rules: Rules,
     now: float,
     since: float,
 ) -> Code | None:
@@ -221,7 +235,15 @@ def _carrying(
     before = ledger.conference(key) or Conference(key, home=ledger.calendar_key)
     use = Ref(meeting.fingerprint(event, times), reach)
     ref = ref_of(ledger.calendar_key, event.id)
-    after = conferences.used(before, ref, use, ledger.calendar_key, now)
+    after = conferences.used(
+        before,
+        ref,
+        use,
+        ledger.calendar_key,
+        now,
+        account=rules.account(event, key) or "",
+        locator=rules.locator(event, key),
+    )
     ledger.put_link(
         Link(
             ledger.calendar_key,
@@ -234,7 +256,8 @@ def _carrying(
             carried=event.carried.trace if event.carried else "",
         )
     )
-    if after.want != before.want or set(after.refs) != set(before.refs):
+    told = (after.want, after.account, after.locator, set(after.refs))
+    if told != (before.want, before.account, before.locator, set(before.refs)):
         ledger.put_conference(after)
     _absorb_exceptions(ledger, event.id, key, now)
     _tell_series(ledger, event)

@@ -24,6 +24,7 @@ class Meeting:
     time_zone: str  # IANA name, for providers that want local time
     all_day: bool
     recurrence: tuple[str, ...]  # RRULE, EXDATE, RDATE lines as Google has them
+    organizer: str = ""  # an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +124,5 @@ def meeting(events: Mapping[str, Event], leader: str) -> Meeting:
         time_zone=times.time_zone,
         all_day=all(each.all_day for each in shared),
         recurrence=first.recurrence,
+        organizer=first.organizer,
     )

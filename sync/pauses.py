@@ -90,4 +90,4 @@ class Pauses:
 
 
 def _name(item: Conference) -> str:
-    return item.key.provider
+    return f"{item.key.provider}:{item.account}" if item.account else item.key.provider

@@ -13,6 +13,7 @@ Every call may raise Transient: whether it took effect is then not known, and th
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from sync.account import Account
@@ -253,6 +254,34 @@ class Wiring:
 # --- Conferences --------------------------------------------------------------------------------------------
 
 
+class Reason(StrEnum):
+    """Why a provider is called."""
+
+    CHANGED = (
+        "changed"  # its events want another state than the one last confirmed, or we cannot be sure of it
+    )
+    RESTORED = "restored"  # it was deleted, and is wanted again
+    REMOVED = "removed"  # no event wants it any more
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The conference that a call is about, and what may help to find it."""
+
+    key: ConferenceKey
+    version: int = 0  # of what is wanted: higher is newer, and a call that is repeated has the same again
+    reason: Reason = Reason.CHANGED
+    locator: str = ""  # its join URL, of systems whose id alone does not lead to it (System.located)
+    organizer: str = ""  # an address: the organizer's, or the id of the calendar that looks after it
+
+    @property
+    def id(self) -> str:
+        return self.key.id
+
+    def __repr__(self) -> str:
+        return f"Target({self.key})"  # neither a link nor an address must reach a log
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a provider made of a call. `ignored`: fields it cannot express, by name; never a silent success."""
@@ -285,24 +314,24 @@ class Provider(Protocol):
     capabilities: frozenset[str]  # of: title agenda time recurrence occurrence invitees read restore
     call_s: float
 
-    def read(self, conference: ConferenceKey) -> Actual | None:
+    def read(self, target: Target) -> Actual | None:
         """The conference as it is; None if it is gone. Raises as `update`."""
 
-    def update(self, conference: ConferenceKey, meeting: Meeting) -> Outcome:
+    def update(self, target: Target, meeting: Meeting) -> Outcome:
         """Make it so: sets state, safe to repeat.
 
         Raises Transient, RateLimited, AuthFailed, Refused, Gone, Unsupported.
         """
 
-    def delete(self, conference: ConferenceKey) -> Outcome:
+    def delete(self, target: Target) -> Outcome:
         """End it. Deleting what is gone succeeds, unchanged. Raises as `update`, but never Gone."""
 
 
 class Conferences(Protocol):
     """The configured providers."""
 
-    def provider(self, name: str) -> Provider:
-        """By name. Raises Misconfigured for a name that the settings do not have."""
+    def provider(self, name: str, account: str = "") -> Provider:
+        """One of its accounts; without a name the only one. Raises Misconfigured if the settings lack it."""
 
 
 # --- Queue and clock ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ as somebody else's conference.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -53,6 +53,7 @@ class System:
     personal: str = ""  # path of somebody's standing room; the first group names it
     id_pattern: str = ""  # what a conferenceId looks like: without it a solution's name proves nothing
     solution_types: tuple[str, ...] = ()  # conferenceSolution.key.type, for solutions of Google's own
+    located: bool = False  # its conferences are found by their join URL, not by the id alone
 
 
 class Rule(StrEnum):
@@ -69,6 +70,7 @@ class Recognised:
     key: ConferenceKey
     rule: Rule
     personal: bool  # a standing room: recognised, and never to be changed or deleted
+    url: str = field(default="", compare=False)  # where it is joined, if the event says so
 
 
 # Names marked "seen" were read in recorded events; all others are guesses from what other tools write, and
@@ -169,7 +171,8 @@ def recognise(
         for key in keys:
             if key.is_sound():
                 personal = any(door.personal and door.key.provider == key.provider for door in doors)
-                return Recognised(key, rule, personal)
+                url = next((door.url for door in doors if door.key == key), "")
+                return Recognised(key, rule, personal, url)
     return None
 
 
@@ -179,6 +182,7 @@ class _Door:
 
     key: ConferenceKey
     personal: bool
+    url: str
 
 
 def _by_link(carried: Carried, link: ConferenceKey | None, doors: Sequence[_Door]) -> Iterator[ConferenceKey]:
@@ -211,9 +215,9 @@ def _doors(uri: str, systems: Sequence[System]) -> Iterator[_Door]:
         if not any(address.is_at(host) for host in system.hosts):
             continue
         if system.personal and (room := _first_group(system.personal, address.path)):
-            yield _Door(ConferenceKey(system.provider, room), personal=True)
+            yield _Door(ConferenceKey(system.provider, room), personal=True, url=address.text)
         elif system.path and (conference_id := _id_in(address, system)):
-            yield _Door(ConferenceKey(system.provider, conference_id), personal=False)
+            yield _Door(ConferenceKey(system.provider, conference_id), personal=False, url=address.text)
 
 
 def _id_in(address: "_Address", system: System) -> str:
@@ -253,6 +257,7 @@ class _Address:
     port: int
     path: str
     query: str
+    text: str  # the whole of it, as it was written
 
     def is_at(self, place: str) -> bool:
         """Is this the host `place`, or one below it, at the port that `place` names or else the usual one?"""
@@ -299,4 +304,4 @@ def _address(uri: str) -> _Address | None:
     if authority is None or parts.scheme not in DEFAULT_PORT:
         return None
     port = int(authority["port"] or DEFAULT_PORT[parts.scheme])
-    return _Address(parts.scheme, authority["host"].lower(), port, parts.path, parts.query)
+    return _Address(parts.scheme, authority["host"].lower(), port, parts.path, parts.query, uri)

@@ -247,6 +247,8 @@ def conference_document(conference: Conference) -> Document:
         "verify_at": conference.verify_at,
         "verify_until": conference.verify_until,
         "state": conference.state.value,
+        "account": conference.account,
+        "locator": conference.locator,
         "approved": conference.approved,
         "decisions": [{"at": at, "code": code.value} for at, code in conference.decisions],
     }
@@ -269,6 +271,8 @@ def conference(document: Document) -> Conference:
         verify_at=stored["verify_at"],
         verify_until=stored["verify_until"],
         state=State(stored["state"]),
+        account=stored.get("account", ""),
+        locator=stored.get("locator", ""),
         approved=stored.get("approved", False),
         decisions=tuple((decision["at"], Code(decision["code"])) for decision in stored["decisions"]),
     )
@@ -347,6 +351,7 @@ def account_document(account: Account) -> Document:
         "paused_until": account.paused_until,
         "probe": account.probe,
         "refused_for": account.refused_for,
+        "shared": account.shared,
     }
 
 
@@ -358,6 +363,7 @@ def account(document: Document) -> Account:
         paused_until=stored["paused_until"],
         probe=stored["probe"],
         refused_for=stored["refused_for"],
+        shared=stored["shared"],
     )
 
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from sync.conferences.http import Http
 from sync.errors import Gone, Misconfigured, Transient
 from sync.meeting import Meeting
-from sync.ports import Actual, Outcome
-from sync.recognise import ConferenceKey, System
+from sync.ports import Actual, Outcome, Target
+from sync.recognise import System
 
 
 class Demo:
@@ -32,29 +32,29 @@ class Demo:
             id_pattern=r"^[a-z0-9-]{6,40}$",
         )
 
-    def read(self, conference: ConferenceKey) -> Actual | None:
+    def read(self, target: Target) -> Actual | None:
         try:
-            told = self._http.call("GET", "api", "conferences", conference.id)
+            told = self._http.call("GET", "api", "conferences", target.id)
         except Gone:
             return None
         return _actual(told)
 
-    def update(self, conference: ConferenceKey, meeting: Meeting) -> Outcome:
+    def update(self, target: Target, meeting: Meeting) -> Outcome:
         state = {
             "title": meeting.title,
             "start": meeting.start.isoformat(),
             "end": meeting.end.isoformat(),
         }
-        told = self._http.call("PUT", "api", "conferences", conference.id, body=state)
+        told = self._http.call("PUT", "api", "conferences", target.id, body=state)
         return Outcome(
             changed=told.get("changed") is not False,
             applied=("title", "time"),
             ignored=("recurrence",) if meeting.recurrence else (),
         )
 
-    def delete(self, conference: ConferenceKey) -> Outcome:
+    def delete(self, target: Target) -> Outcome:
         try:
-            self._http.call("DELETE", "api", "conferences", conference.id)
+            self._http.call("DELETE", "api", "conferences", target.id)
         except Gone:
             return Outcome(changed=False)
         return Outcome(changed=True)

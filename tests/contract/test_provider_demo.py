@@ -10,9 +10,9 @@ import urllib3
 from sync.cli.demo.conference_service import ConferenceService
 from sync.conferences.demo import Demo
 from sync.errors import Misconfigured, Transient
-from sync.ports import Provider
+from sync.ports import Provider, Target
 from sync.recognise import ConferenceKey
-from tests.contract.provider_contract import (
+from sync.testing import (
     MEETING,
     PATIENT_S,
     Calls,
@@ -36,11 +36,11 @@ def connect(service: ConferenceService) -> Connect:
 
 
 @pytest.fixture
-def conference(service: ConferenceService) -> ConferenceKey:
+def target(service: ConferenceService) -> Target:
     for title in ("Somebody else's", "Ours"):
         asked = {"title": title, "start": "2030-01-01T10:00:00Z", "end": "2030-01-01T11:00:00Z"}
         made = urllib3.request("POST", f"{service.url}/api/conferences", json=asked).json()
-    return ConferenceKey("demo", made["id"])
+    return Target(ConferenceKey("demo", made["id"]))
 
 
 @pytest.fixture
@@ -82,70 +82,68 @@ def _conference_data(uri: str, name: str = "Demo Conference", conference_id: str
 
 
 @pytest.fixture
-def events(service: ConferenceService, conference: ConferenceKey) -> list[dict[str, object]]:
-    url = f"{service.url}/j/{conference.id}"
+def events(service: ConferenceService, target: Target) -> list[dict[str, object]]:
+    url = f"{service.url}/j/{target.id}"
     return [
         _conference_data(url),
         _conference_data(url, name="Anything"),
-        _conference_data("", conference_id=conference.id),
+        _conference_data("", conference_id=target.id),
         _conference_data(f"https://www.google.com/url?q={url}"),
     ]
 
 
 @pytest.fixture
-def look_alikes(service: ConferenceService, conference: ConferenceKey) -> list[dict[str, object]]:
+def look_alikes(service: ConferenceService, target: Target) -> list[dict[str, object]]:
     place = urlsplit(service.url).netloc
     host, port = place.split(":")
     return [
-        _conference_data(uri, name="Another Conference", conference_id=conference.id)
+        _conference_data(uri, name="Another Conference", conference_id=target.id)
         for uri in (
-            f"http://{host}.evil.example:{port}/j/{conference.id}",
-            f"http://{place}@evil.example/j/{conference.id}",
-            f"http://user@{place}/j/{conference.id}",
-            f"http://evil.example/?x=http://{place}/j/{conference.id}",
-            f"http://{host}:{int(port) ^ 1}/j/{conference.id}",
-            f"http://{host}/j/{conference.id}",
-            f"http://{place}/x/j/{conference.id}",
-            f"http://{place}/j/{conference.id}/more",
-            f"http://{place}/j/{conference.id.upper()}",
+            f"http://{host}.evil.example:{port}/j/{target.id}",
+            f"http://{place}@evil.example/j/{target.id}",
+            f"http://user@{place}/j/{target.id}",
+            f"http://evil.example/?x=http://{place}/j/{target.id}",
+            f"http://{host}:{int(port) ^ 1}/j/{target.id}",
+            f"http://{host}/j/{target.id}",
+            f"http://{place}/x/j/{target.id}",
+            f"http://{place}/j/{target.id}/more",
+            f"http://{place}/j/{target.id.upper()}",
             f"http://{place}/j/..",
-            f"http://evil.example\\@{place}/j/{conference.id}",
+            f"http://evil.example\\@{place}/j/{target.id}",
         )
     ] + [
-        _conference_data("", conference_id=f"{conference.id} and more"),
-        _conference_data("", name="demo conference", conference_id=conference.id),
+        _conference_data("", conference_id=f"{target.id} and more"),
+        _conference_data("", name="demo conference", conference_id=target.id),
     ]
 
 
 class TestDemo(ProviderContract):
-    def test_an_update_that_changes_nothing_says_so(
-        self, provider: Provider, conference: ConferenceKey
-    ) -> None:
-        assert provider.update(conference, MEETING).changed
-        assert not provider.update(conference, MEETING).changed
+    def test_an_update_that_changes_nothing_says_so(self, provider: Provider, target: Target) -> None:
+        assert provider.update(target, MEETING).changed
+        assert not provider.update(target, MEETING).changed
 
     def test_what_the_service_forgets_is_gone_and_an_outage_passes(
-        self, service: ConferenceService, provider: Provider, conference: ConferenceKey
+        self, service: ConferenceService, provider: Provider, target: Target
     ) -> None:
         faults = f"{service.url}/api/faults"
         urllib3.request("POST", faults, json={"outage": True})
         with pytest.raises(Transient):
-            provider.read(conference)
+            provider.read(target)
         urllib3.request("POST", faults, json={"outage": False})
-        assert provider.read(conference) is not None
-        urllib3.request("POST", faults, json={"forget": conference.id})
-        assert provider.read(conference) is None
+        assert provider.read(target) is not None
+        urllib3.request("POST", faults, json={"forget": target.id})
+        assert provider.read(target) is None
 
     @pytest.mark.parametrize(
         "wrong", [{"title": None}, {"start": "soon"}, {"end": "2030-01-01T10:00:00"}, {"start": 5}]
     )
     def test_a_conference_that_cannot_be_read_is_not_half_read(
-        self, provider: Provider, conference: ConferenceKey, fail: Fail, wrong: dict[str, object]
+        self, provider: Provider, target: Target, fail: Fail, wrong: dict[str, object]
     ) -> None:
         told = {"title": "Ours", "start": "2030-01-01T10:00:00Z", "end": "2030-01-01T11:00:00Z", **wrong}
         fail(Failure(200, body=json.dumps(told)))
         with pytest.raises(Transient):
-            provider.read(conference)
+            provider.read(target)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sync.codes import Code
+from tests.simulation.mistakes import PLANTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,13 +56,30 @@ def test_every_field_that_is_written_anywhere_is_listed_with_its_record_and_no_o
     }
 
 
+def test_every_step_of_the_protocol_names_what_breaks_without_it() -> None:
+    page = (ROOT / "docs/protocol.md").read_text()
+    rows = re.findall(r"^\| .+ \| .+ \| (.+) \|$", page, re.MULTILINE)
+    proofs = [row for row in rows if row != "breaks without it"]
+    assert len(proofs) > 25
+    mistakes = {name for row in proofs for name in re.findall(r"\*(\w+)\*", row)}
+    assert mistakes <= PLANTED.keys()
+    assert PLANTED.keys() - mistakes == set()
+    named = {name for row in proofs for name in re.findall(r"`(test_\w+)`", row)}
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name in named if f"def {name}(" not in sources] == []
+    assert all(re.search(r"\*\w+\*|`test_\w+`|the same pair", row) for row in proofs)
+
+
 def test_every_decision_on_the_list_is_a_page_and_every_page_is_on_the_list() -> None:
     folder = ROOT / "docs/decisions"
     listed = re.findall(r"\]\((.+?\.md)\)", (folder / "README.md").read_text())
     assert sorted(listed) == sorted(path.name for path in folder.glob("[0-9]*.md"))
 
 
-@pytest.mark.parametrize("path", [p.relative_to(ROOT) for p in ROOT.glob("*.md")], ids=str)
+PAGES = [page for folder in (".", "docs", "docs/decisions") for page in (ROOT / folder).glob("*.md")]
+
+
+@pytest.mark.parametrize("path", [page.relative_to(ROOT) for page in PAGES], ids=str)
 def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / path).read_text())
     assert [link for link in links if not (ROOT / path.parent / link).exists()] == []

@@ -21,8 +21,8 @@ from sync.local.sqlite import SqliteStore
 from sync.meeting import Meeting
 from sync.one_pass import one_pass
 from sync.policy import Backoff, Policy
-from sync.ports import Actual, CalendarId, Outcome, Outside, Task, WiredCalendar
-from sync.recognise import KNOWN, ConferenceKey, System
+from sync.ports import Actual, CalendarId, Outcome, Outside, Target, Task, WiredCalendar
+from sync.recognise import KNOWN, System
 from sync.simulator import Simulator
 from sync.wake import Buckets
 from tests.clock import ManualClock
@@ -49,32 +49,32 @@ class Acme:
     faults: list[SyncError] = field(default_factory=list)  # raised by the next calls, before they act
     late: list[SyncError] = field(default_factory=list)  # raised by the next calls, after they acted
 
-    def provider(self, name: str) -> "Acme":
-        assert name == self.name
+    def provider(self, name: str, account: str = "") -> "Acme":
+        assert (name, account) == (self.name, "")
         return self
 
-    def read(self, conference: ConferenceKey) -> Actual | None:
-        self._begin("read", conference)
-        if conference.id not in self.has:
+    def read(self, target: Target) -> Actual | None:
+        self._begin("read", target)
+        if target.id not in self.has:
             return None
-        meeting = self.has[conference.id]
+        meeting = self.has[target.id]
         return Actual(meeting.title, meeting.start, meeting.end) if meeting else Actual()
 
-    def update(self, conference: ConferenceKey, meeting: Meeting) -> Outcome:
-        self._begin("update", conference)
-        self.has[conference.id] = meeting
+    def update(self, target: Target, meeting: Meeting) -> Outcome:
+        self._begin("update", target)
+        self.has[target.id] = meeting
         self._end()
         return Outcome(changed=True, applied=("title", "time"))
 
-    def delete(self, conference: ConferenceKey) -> Outcome:
-        self._begin("delete", conference)
-        there = conference.id in self.has
-        self.has.pop(conference.id, None)
+    def delete(self, target: Target) -> Outcome:
+        self._begin("delete", target)
+        there = target.id in self.has
+        self.has.pop(target.id, None)
         self._end()
         return Outcome(changed=there)
 
-    def _begin(self, call: str, conference: ConferenceKey) -> None:
-        self.calls.append((call, conference.id))
+    def _begin(self, call: str, target: Target) -> None:
+        self.calls.append((call, target.id))
         if self.faults:
             raise self.faults.pop(0)
 

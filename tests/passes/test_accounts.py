@@ -11,6 +11,7 @@ from sync import logs
 from sync.conference import State
 from sync.errors import AuthFailed, RateLimited, SyncError, Transient
 from sync.ledger import Rules
+from sync.ports import Target
 from sync.recognise import KNOWN, ConferenceKey, System
 from tests.passes.conftest import ME, YOU, Acme, Town
 
@@ -71,7 +72,7 @@ def test_accounts_of_other_providers_and_other_calendars_go_on(town: Town) -> No
     zeta = Acme(name="zeta", system=OTHER)
 
     class Both:
-        def provider(self, name: str) -> Acme:
+        def provider(self, name: str, _account: str = "") -> Acme:
             return {"acme": town.acme, "zeta": zeta}[name]
 
     town.outside = replace(town.outside, conferences=Both())
@@ -113,11 +114,11 @@ def test_the_pause_is_shared_by_the_passes_of_other_calendars(town: Town) -> Non
 def test_one_conference_that_is_always_refused_does_not_stop_the_others_for_ever(town: Town) -> None:
     refuse_c1 = town.acme.update
 
-    def update(conference: ConferenceKey, meeting: Any) -> Any:
-        if conference.id == "c-1":
+    def update(target: Target, meeting: Any) -> Any:
+        if target.id == "c-1":
             town.acme.calls.append(("update", "c-1"))
             raise AuthFailed("403 for this one only")
-        return refuse_c1(conference, meeting)
+        return refuse_c1(target, meeting)
 
     town.acme.update = update  # type: ignore[method-assign]
     town.meet("c-1")

@@ -56,7 +56,7 @@ class Registry:
 
     only: Any
 
-    def provider(self, _: str) -> Any:
+    def provider(self, _: str, _account: str = "") -> Any:
         return self.only
 
 

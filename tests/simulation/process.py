@@ -116,7 +116,7 @@ class Process:
         pace = 12.0 if door == nature.slow else 1.0
         nature.schedule.sleep(pace * _LATENCY_S[door] * (0.25 + 1.5 * nature.rng.random()))
         if door == "provider":
-            nature.asked(effect.args[0])
+            nature.asked(effect.args[0].key)
         if fate is None:
             return effect()
         nature.chronicle.counts[f"{door} call {fate}"] += 1
@@ -141,7 +141,7 @@ class Process:
                 refusal = rng.choice(_REFUSALS[door])(rng)
                 nature.chronicle.counts[f"{door} says {refusal}"] += 1
                 if isinstance(refusal, RateLimited) and refusal.retry_after_s:
-                    nature.told_to_wait(self.name, effect.args[0], refusal.retry_after_s)
+                    nature.told_to_wait(self.name, effect.args[0].key, refusal.retry_after_s)
                 raise refusal
             case Fate.ANSWER_LOST:
                 _whatever_comes_of_it(effect)
@@ -177,7 +177,7 @@ class Conferences:
     def __init__(self, door: Any) -> None:
         self._provider = door
 
-    def provider(self, name: str) -> Any:
+    def provider(self, name: str, _account: str = "") -> Any:
         assert name == provider.NAME
         return self._provider
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from sync.errors import Gone, Refused, Unsupported
 from sync.meeting import Meeting
-from sync.ports import Actual, Outcome
-from sync.recognise import ConferenceKey, System
+from sync.ports import Actual, Outcome, Target
+from sync.recognise import System
 
 NAME = "acme"
 HOST = "calls.acme.example"
@@ -32,31 +32,31 @@ class Acme:
     capabilities: frozenset[str] = frozenset({"title", "time", "recurrence", "read"})
     call_s: float = 10.0
 
-    def read(self, conference: ConferenceKey) -> Actual | None:
-        self.calls[f"read {conference.id}"] += 1
-        if conference.id not in self.has:
+    def read(self, target: Target) -> Actual | None:
+        self.calls[f"read {target.id}"] += 1
+        if target.id not in self.has:
             return None
-        meeting = self.has[conference.id]
+        meeting = self.has[target.id]
         return Actual(meeting.title, meeting.start, meeting.end) if meeting else Actual("")
 
-    def update(self, conference: ConferenceKey, meeting: Meeting) -> Outcome:
-        self.calls[f"update {conference.id}"] += 1
-        if conference.id not in self.has:
+    def update(self, target: Target, meeting: Meeting) -> Outcome:
+        self.calls[f"update {target.id}"] += 1
+        if target.id not in self.has:
             raise Gone("there is no such conference")
         if meeting.title == POISON:
             raise Refused("never")
         if meeting.title == WEIRD:
             raise Unsupported("this has no words here")
-        self.has[conference.id] = meeting
-        self.told.add(conference.id)
-        self.changed("update", conference.id)
+        self.has[target.id] = meeting
+        self.told.add(target.id)
+        self.changed("update", target.id)
         return Outcome(changed=True, applied=("title", "time"))
 
-    def delete(self, conference: ConferenceKey) -> Outcome:
-        self.calls[f"delete {conference.id}"] += 1
-        there = conference.id in self.has
-        self.has.pop(conference.id, None)
+    def delete(self, target: Target) -> Outcome:
+        self.calls[f"delete {target.id}"] += 1
+        there = target.id in self.has
+        self.has.pop(target.id, None)
         if there:
-            self.deleted.append(conference.id)
-            self.changed("delete", conference.id)
+            self.deleted.append(target.id)
+            self.changed("delete", target.id)
         return Outcome(changed=there)

@@ -1,9 +1,10 @@
 """An account that refuses us pauses as a whole, and is asked again by one probe at a time."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.account import Account, answered, approached, refused
+from sync.account import Account, Clients, account_of, answered, approached, exchanged, refused
 
 TIMES = st.floats(0, 1e6)
 FINE = Account("zoom")
@@ -54,3 +55,39 @@ def test_one_conference_refused_again_says_no_more_about_the_account() -> None:
 
 def test_an_answer_ends_the_pause_for_all() -> None:
     assert answered(refused(FINE, 900.0, "c-1")) == FINE
+
+
+def test_what_workers_share_outlives_a_pause_and_is_replaced_only_by_who_saw_it() -> None:
+    first = exchanged(FINE, "", "t-1")
+    assert answered(refused(first, 900.0, "c-1")).shared == "t-1"
+    assert exchanged(first, "", "t-2").shared == "t-1"
+    assert exchanged(first, "t-1", "t-2").shared == "t-2"
+    assert "t-1" not in repr(first)
+
+
+# --- Whose meetings ---
+
+CLIENTS = (
+    Clients("emea", frozenset({"emea.example.com", "boss@example.com"})),
+    Clients("rest", frozenset({"example.com"})),
+)
+
+
+@pytest.mark.parametrize(
+    ("organizer", "account"),
+    [
+        ("ada@emea.example.com", "emea"),
+        ("Boss@Example.com", "emea"),
+        ("ada@example.com", "rest"),
+        ("ada@evil-example.com", None),
+        ("ada@example.com.evil.example", None),
+        ("", None),
+    ],
+)
+def test_an_account_is_found_by_address_then_by_domain(organizer: str, account: str | None) -> None:
+    assert account_of(organizer, CLIENTS) == account
+
+
+def test_an_account_for_everybody_serves_who_is_left() -> None:
+    assert account_of("bob@elsewhere.example", (*CLIENTS, Clients("others"))) == "others"
+    assert account_of("", (Clients(""),)) == ""

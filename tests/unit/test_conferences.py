@@ -10,7 +10,7 @@ import pytest
 from sync.conferences import Registry
 from sync.conferences.demo import Demo
 from sync.errors import Misconfigured, Transient
-from sync.ports import Outcome
+from sync.ports import Outcome, Target
 from sync.recognise import ConferenceKey
 from sync.settings import ProviderSettings
 
@@ -27,8 +27,8 @@ class Elsewhere(Demo):
 
     name = "elsewhere"
 
-    def delete(self, conference: ConferenceKey) -> Outcome:
-        raise KeyError(conference.id)
+    def delete(self, target: Target) -> Outcome:
+        raise KeyError(target.id)
 
 
 class Half:
@@ -59,7 +59,7 @@ def test_a_provider_with_a_bug_fails_like_one_that_is_out_of_order(
 ) -> None:
     provider = registry(demo=(f"{__name__}:Elsewhere", URL)).provider("demo")
     with pytest.raises(Transient, match="KeyError"):
-        provider.delete(ConferenceKey("demo", "c-1"))
+        provider.delete(Target(ConferenceKey("demo", "c-1")))
     assert '"message":"bug"' in capsys.readouterr().out
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sync.conferences.demo import Demo
 from sync.meeting import Meeting
-from sync.ports import Outcome
+from sync.ports import Outcome, Target
 from sync.recognise import ConferenceKey
 
 
@@ -16,9 +16,9 @@ class SkipUpdate(Demo):
 
     _done = False
 
-    def update(self, conference: ConferenceKey, meeting: Meeting) -> Outcome:
+    def update(self, target: Target, meeting: Meeting) -> Outcome:
         if self._done:
-            return super().update(conference, meeting)
+            return super().update(target, meeting)
         self._done = True
         return Outcome(changed=True, applied=("title", "time"))
 
@@ -28,9 +28,9 @@ class SkipDelete(Demo):
 
     _done = False
 
-    def delete(self, conference: ConferenceKey) -> Outcome:
+    def delete(self, target: Target) -> Outcome:
         if self._done:
-            return super().delete(conference)
+            return super().delete(target)
         self._done = True
         return Outcome(changed=True)
 
@@ -40,14 +40,14 @@ class TouchLive(Demo):
 
     _done = False
 
-    def update(self, conference: ConferenceKey, meeting: Meeting) -> Outcome:
-        if not self._done and (bystander := self._bystander(conference)):
+    def update(self, target: Target, meeting: Meeting) -> Outcome:
+        if not self._done and (bystander := self._bystander(target)):
             super().update(bystander, replace(meeting, title="Nobody asked for this"))
             self._done = True
-        return super().update(conference, meeting)
+        return super().update(target, meeting)
 
-    def _bystander(self, conference: ConferenceKey) -> ConferenceKey | None:
+    def _bystander(self, target: Target) -> Target | None:
         listed = self._http.call("GET", "api", "conferences")["conferences"]
         assert isinstance(listed, list)
-        others = (each["id"] for each in listed if not each["deleted"] and each["id"] != conference.id)
-        return next((ConferenceKey(conference.provider, other) for other in others), None)
+        others = (each["id"] for each in listed if not each["deleted"] and each["id"] != target.id)
+        return next((Target(ConferenceKey(target.key.provider, other)) for other in others), None)

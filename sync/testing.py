@@ -1,9 +1,9 @@
 """What every provider promises. One inherits ProviderContract and says, by fixtures, what stands for its system.
 
-`connect` makes a provider that waits for its system so many seconds. `conference` is one that exists there,
+`connect` makes a provider that waits for its system so many seconds. `target` is a conference that exists there,
 beside another. `fail` makes its next call fail: before it acts, or after. `state` tells what the system has now,
 as text, and `calls` how often it was called; neither counts as a call. `events` are conferenceData of its own for
-`conference`, `look_alikes` are somebody else's. What holds the word SECRET must not come out in an error: give it
+`target`, `look_alikes` are somebody else's. What holds the word SECRET must not come out in an error: give it
 to the provider as its credentials; failures, titles and links have it already.
 """
 
@@ -20,7 +20,7 @@ from sync import event as events_
 from sync.errors import AuthFailed, Gone, RateLimited, Refused, SyncError, Timeout, Transient
 from sync.event import Event
 from sync.meeting import Meeting
-from sync.ports import Provider
+from sync.ports import Provider, Target
 from sync.recognise import KNOWN, ConferenceKey, recognise
 
 PATIENT_S = 30.0  # no call takes that long, however busy the machine is
@@ -88,6 +88,10 @@ def waits() -> list[Mapping[str, str]]:
     ]
 
 
+def _another(target: Target, name: str) -> Target:
+    return replace(target, key=ConferenceKey(target.key.provider, name))
+
+
 class ProviderContract:
     CALLS = ("read", "update", "delete")
 
@@ -99,10 +103,10 @@ class ProviderContract:
     def impatient(self, connect: Connect) -> Provider:
         return connect(IMPATIENT_S)
 
-    def call(self, name: str, provider: Provider, conference: ConferenceKey) -> object:
+    def call(self, name: str, provider: Provider, target: Target) -> object:
         if name == "update":
-            return provider.update(conference, MEETING)
-        return getattr(provider, name)(conference)
+            return provider.update(target, MEETING)
+        return getattr(provider, name)(target)
 
     # --- what it says of itself ---
 
@@ -112,12 +116,12 @@ class ProviderContract:
         assert provider.system.provider == provider.name
 
     def test_its_own_events_are_recognised(
-        self, provider: Provider, conference: ConferenceKey, events: Sequence[dict[str, object]]
+        self, provider: Provider, target: Target, events: Sequence[dict[str, object]]
     ) -> None:
         for conference_data in events:
             recognised = recognise(_carried(conference_data), (provider.system, *KNOWN))
             assert recognised is not None
-            assert recognised.key == conference
+            assert recognised.key == target.key
 
     def test_look_alikes_are_not_its_own(
         self, provider: Provider, look_alikes: Sequence[dict[str, object]]
@@ -127,60 +131,56 @@ class ProviderContract:
 
     # --- what it does ---
 
-    def test_an_update_sets_what_it_says_it_applied(
-        self, provider: Provider, conference: ConferenceKey
-    ) -> None:
-        outcome = provider.update(conference, MEETING)
+    def test_an_update_sets_what_it_says_it_applied(self, provider: Provider, target: Target) -> None:
+        outcome = provider.update(target, MEETING)
         assert outcome.changed
         assert set(outcome.applied) <= provider.capabilities
-        actual = provider.read(conference)
+        actual = provider.read(target)
         assert actual is not None
         assert actual.equals(MEETING)
 
     def test_an_update_made_twice_is_an_update_made_once(
-        self, provider: Provider, conference: ConferenceKey, state: State
+        self, provider: Provider, target: Target, state: State
     ) -> None:
-        provider.update(conference, MEETING)
+        provider.update(target, MEETING)
         once = state()
-        provider.update(conference, MEETING)
+        provider.update(target, MEETING)
         assert state() == once
 
-    def test_what_it_cannot_express_it_ignores_aloud(
-        self, provider: Provider, conference: ConferenceKey
-    ) -> None:
-        outcome = provider.update(conference, WEEKLY)
+    def test_what_it_cannot_express_it_ignores_aloud(self, provider: Provider, target: Target) -> None:
+        outcome = provider.update(target, WEEKLY)
         told = "recurrence" in (outcome.applied if "recurrence" in provider.capabilities else outcome.ignored)
         assert told
         assert not set(outcome.ignored) & set(outcome.applied)
 
     def test_a_deleted_conference_is_gone_and_deleting_it_again_is_success(
-        self, provider: Provider, conference: ConferenceKey
+        self, provider: Provider, target: Target
     ) -> None:
-        assert provider.delete(conference).changed
-        assert not provider.delete(conference).changed
-        assert provider.read(conference) is None
+        assert provider.delete(target).changed
+        assert not provider.delete(target).changed
+        assert provider.read(target) is None
 
-    def test_a_conference_that_never_was_is_gone(self, provider: Provider, conference: ConferenceKey) -> None:
-        never = ConferenceKey(conference.provider, conference.id[:-1] + "0")
+    def test_a_conference_that_never_was_is_gone(self, provider: Provider, target: Target) -> None:
+        never = _another(target, target.id[:-1] + "0")
         assert provider.read(never) is None
         assert not provider.delete(never).changed
         with pytest.raises(Gone):
             provider.update(never, MEETING)
 
     def test_one_call_leaves_other_conferences_alone(
-        self, provider: Provider, conference: ConferenceKey, state: State
+        self, provider: Provider, target: Target, state: State
     ) -> None:
         before = state()
-        never = ConferenceKey(conference.provider, conference.id[:-1] + "0")
+        never = _another(target, target.id[:-1] + "0")
         provider.delete(never)
         assert state() == before
 
     def test_an_id_that_is_a_path_does_not_lead_elsewhere(
-        self, provider: Provider, conference: ConferenceKey, state: State
+        self, provider: Provider, target: Target, state: State
     ) -> None:
         before = state()
-        for name in (f"x/../{conference.id}", "..", ".", "", f"{conference.id}?x=", f"{conference.id}#x"):
-            climbing = ConferenceKey(conference.provider, name)
+        for name in (f"x/../{target.id}", "..", ".", "", f"{target.id}?x=", f"{target.id}#x"):
+            climbing = _another(target, name)
             for call in self.CALLS:
                 try:
                     self.call(call, provider, climbing)
@@ -195,7 +195,7 @@ class ProviderContract:
     def test_a_status_is_one_error_and_is_not_tried_again(
         self,
         provider: Provider,
-        conference: ConferenceKey,
+        target: Target,
         fail: Fail,
         calls: Calls,
         call: str,
@@ -205,88 +205,88 @@ class ProviderContract:
         fail(Failure(status))
         before = calls()
         if error is Gone and call != "update":
-            assert not getattr(self.call(call, provider, conference), "changed", False)
+            assert not getattr(self.call(call, provider, target), "changed", False)
         else:
             with pytest.raises(SyncError) as caught:
-                self.call(call, provider, conference)
+                self.call(call, provider, target)
             assert type(caught.value) is error
         assert calls() == before + 1
 
     @pytest.mark.parametrize("call", CALLS)
     @pytest.mark.parametrize("form", range(4))
     def test_a_limit_says_how_long(
-        self, provider: Provider, conference: ConferenceKey, fail: Fail, call: str, form: int
+        self, provider: Provider, target: Target, fail: Fail, call: str, form: int
     ) -> None:
         fail(Failure(429, waits()[form]))
         with pytest.raises(RateLimited) as caught:
-            self.call(call, provider, conference)
+            self.call(call, provider, target)
         assert caught.value.retry_after_s is not None
         assert 80 <= caught.value.retry_after_s <= 90
 
     @pytest.mark.parametrize("call", CALLS)
     def test_a_limit_may_say_nothing_of_how_long(
-        self, provider: Provider, conference: ConferenceKey, fail: Fail, call: str
+        self, provider: Provider, target: Target, fail: Fail, call: str
     ) -> None:
         fail(Failure(429))
         with pytest.raises(RateLimited) as caught:
-            self.call(call, provider, conference)
+            self.call(call, provider, target)
         assert caught.value.retry_after_s is None
 
     @pytest.mark.parametrize("call", CALLS)
     @pytest.mark.parametrize("after_acting", [False, True])
     def test_silence_is_a_timeout_and_ends_in_time(
-        self, impatient: Provider, conference: ConferenceKey, fail: Fail, call: str, after_acting: bool
+        self, impatient: Provider, target: Target, fail: Fail, call: str, after_acting: bool
     ) -> None:
         fail(Failure(silent=True, after_acting=after_acting))
         started = time.monotonic()
         with pytest.raises(Timeout) as caught:
-            self.call(call, impatient, conference)
+            self.call(call, impatient, target)
         assert time.monotonic() - started < IMPATIENT_S + BUSY_S
-        assert conference.id not in str(caught.value)
+        assert target.id not in str(caught.value)
 
     def test_a_lost_answer_is_made_good_by_the_same_call(
-        self, provider: Provider, impatient: Provider, conference: ConferenceKey, fail: Fail
+        self, provider: Provider, impatient: Provider, target: Target, fail: Fail
     ) -> None:
         fail(Failure(silent=True, after_acting=True))
         with pytest.raises(Timeout):
-            impatient.update(conference, MEETING)
-        provider.update(conference, MEETING)
-        actual = provider.read(conference)
+            impatient.update(target, MEETING)
+        provider.update(target, MEETING)
+        actual = provider.read(target)
         assert actual is not None
         assert actual.equals(MEETING)
         fail(Failure(silent=True, after_acting=True))
         with pytest.raises(Timeout):
-            impatient.delete(conference)
-        assert not provider.delete(conference).changed
+            impatient.delete(target)
+        assert not provider.delete(target).changed
 
     @pytest.mark.parametrize("body", ["<html>SECRET</html>", "[]", "SECRET", '{"id": "SECRET"', "\ufffd"])
     def test_an_answer_that_is_none_proves_nothing(
-        self, provider: Provider, conference: ConferenceKey, fail: Fail, body: str
+        self, provider: Provider, target: Target, fail: Fail, body: str
     ) -> None:
         for call in self.CALLS:
             fail(Failure(200, body=body))
             with pytest.raises(Transient):
-                self.call(call, provider, conference)
+                self.call(call, provider, target)
 
     @pytest.mark.parametrize("body", ["{}", '{"title": null, "start": 5, "end": []}', '{"error": "SECRET"}'])
     def test_an_answer_about_something_else_is_not_the_conference(
-        self, provider: Provider, conference: ConferenceKey, fail: Fail, body: str
+        self, provider: Provider, target: Target, fail: Fail, body: str
     ) -> None:
         fail(Failure(200, body=body))
         with pytest.raises(Transient):
-            provider.read(conference)
+            provider.read(target)
 
     @pytest.mark.parametrize("call", CALLS)
     @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: str(failure.status))
     def test_an_error_tells_no_secret(
-        self, provider: Provider, conference: ConferenceKey, fail: Fail, call: str, failure: Failure
+        self, provider: Provider, target: Target, fail: Fail, call: str, failure: Failure
     ) -> None:
         fail(failure)
         with pytest.raises(SyncError) as caught:
-            self.call(call, provider, conference)
+            self.call(call, provider, target)
         told = "".join(traceback.format_exception_only(caught.value))
         assert "SECRET" not in told
-        assert conference.id not in told
+        assert target.id not in told
         assert caught.value.__cause__ is None
 
 
