@@ -20,10 +20,10 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import NoReturn
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
@@ -37,8 +37,48 @@ _CONNECTIONS = 8  # kept for reuse, about as many as an instance has threads
 _MAY_PASS = (408, 423, 425)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever it says. Neither its headers nor its content may reach an error's text or a log."""
+
+    method: str
+    host: str
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+
+    @property
+    def succeeded(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> dict[str, object]:
+        """The JSON object it holds, or an empty one for no content. Raises Transient for anything else."""
+        answer = self._read()
+        if answer is None:
+            raise Transient(f"{self.method}: {self.status} without a JSON object from {self.host}")
+        return answer
+
+    def said(self, *path: str) -> object:
+        """What a JSON answer says under `path`; None if there is no such thing, or no JSON."""
+        said: object = self._read()
+        for name in path:
+            said = said.get(name) if isinstance(said, dict) else None
+        return said
+
+    def _read(self) -> dict[str, object] | None:
+        try:
+            answer = json.loads(self.content or b"{}")
+        except (ValueError, RecursionError):
+            return None
+        return answer if isinstance(answer, dict) else None
+
+
 class Http:
-    """The JSON API below one root URL. Opens no connection before the first call, so it survives a fork."""
+    """The API below one root URL. Opens no connection before the first call, so it survives a fork.
+
+    `call` is all that a plain JSON API needs. A system with words of its own for what went wrong sends, reads
+    those words, and leaves the rest to `judge`.
+    """
 
     def __init__(
         self,
@@ -65,30 +105,64 @@ class Http:
         return self._connect_s + 2 * self._read_s
 
     def call(self, method: str, *path: str, body: Mapping[str, object] | None = None) -> dict[str, object]:
-        """Make one call; every element of `path` is one segment, whatever characters it has."""
+        """Make one call, and return the JSON object of a success. Raises what the table above says."""
+        answer = self.send(method, *path, body=body)
+        self.judge(answer)
+        return answer.json()
+
+    def send(
+        self,
+        method: str,
+        *path: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Answer:
+        """Make one call; every element of `path` is one segment, whatever characters it has.
+
+        `body` goes as JSON, `form` as a form, `content` as it is. Raises Transient and Timeout.
+        """
         deadline = time.monotonic() + self._connect_s + self._read_s
+        url = "/".join((self._base_url, *map(self._segment, path)))
+        sent, kind = _encoded(body, form, content)
         try:
             response = self._pool.request(
                 method,
-                "/".join((self._base_url, *map(self._segment, path))),
-                body=None if body is None else json.dumps(body).encode(),
-                headers=self._headers
-                if body is None
-                else {**self._headers, "Content-Type": "application/json"},
+                f"{url}?{urlencode(query)}" if query else url,
+                body=sent,
+                headers={**self._headers, **kind, **(headers or {})},
                 retries=False,
                 redirect=False,
                 preload_content=False,
                 decode_content=False,  # we ask for no compression; what is compressed all the same is no JSON
             )
             with closing(response):  # one that was read to its end is back in the pool by then
-                if not 200 <= response.status < 300:
-                    self._fail(method, response.status, response.headers)
-                content = self._content(method, response, deadline)
+                read = self._content(method, response, deadline)
+                return Answer(method, self._host, response.status, response.headers, read)
         except (ConnectTimeoutError, ReadTimeoutError):
             raise Timeout(f"{method}: no answer in time from {self._host}") from None
         except HTTPError as error:
             raise Transient(f"{method}: {type(error).__name__} with {self._host}") from None
-        return self._object(method, response.status, content)
+
+    def judge(self, answer: Answer) -> None:
+        """Raises, for anything but a success, what the table above says."""
+        status, message = answer.status, f"{answer.method}: {answer.status} from {answer.host}"
+        if answer.succeeded:
+            return
+        if status < 400:
+            raise Refused(f"{message}: redirects are not followed")
+        # RateLimited promises that nothing happened; after a 500, 502 or 504 something may have.
+        if status == 429 or ("Retry-After" in answer.headers and (status < 500 or status == 503)):
+            raise RateLimited(message, retry_after(answer.headers, self._now()))
+        if status in (404, 410):
+            raise Gone(message)
+        if status in (401, 403):
+            raise AuthFailed(message)
+        if status in _MAY_PASS or status >= 500:
+            raise Transient(message)
+        raise Refused(message)
 
     def _segment(self, text: str) -> str:
         """One segment of a path. Dots would climb out of it, however they are written."""
@@ -101,35 +175,24 @@ class Http:
         content = bytearray()
         while piece := response.read1(_CHUNK):
             content += piece
+            if len(content) > ANSWER_LIMIT and response.status >= 300:
+                return b""  # what an error goes on about is not needed to know that it is one
             if len(content) > ANSWER_LIMIT:
                 raise Transient(f"{method}: {response.status} and too long an answer from {self._host}")
             if time.monotonic() > deadline:
                 raise Timeout(f"{method}: {response.status} and no end of the answer from {self._host}")
         return bytes(content)
 
-    def _object(self, method: str, status: int, content: bytes) -> dict[str, object]:
-        try:
-            answer = json.loads(content or b"{}")
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
-            raise Transient(f"{method}: {status} without a JSON object from {self._host}")
-        return answer
 
-    def _fail(self, method: str, status: int, headers: Mapping[str, str]) -> NoReturn:
-        message = f"{method}: {status} from {self._host}"
-        if status < 400:
-            raise Refused(f"{message}: redirects are not followed")
-        # RateLimited promises that nothing happened; after a 500, 502 or 504 something may have.
-        if status == 429 or ("Retry-After" in headers and (status < 500 or status == 503)):
-            raise RateLimited(message, retry_after(headers, self._now()))
-        if status in (404, 410):
-            raise Gone(message)
-        if status in (401, 403):
-            raise AuthFailed(message)
-        if status in _MAY_PASS or status >= 500:
-            raise Transient(message)
-        raise Refused(message)
+def _encoded(
+    body: Mapping[str, object] | None, form: Mapping[str, str] | None, content: bytes | None
+) -> tuple[bytes | None, Mapping[str, str]]:
+    """The bytes to send, and the header that says what they are."""
+    if body is not None:
+        return json.dumps(body).encode(), {"Content-Type": "application/json"}
+    if form is not None:
+        return urlencode(form).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+    return content, {}
 
 
 def _host(base_url: str) -> str:
