@@ -13,10 +13,13 @@ from typing import Any
 
 from . import occurrences, series, shapes
 from .clock import SECOND
+from .discovery import misfits
 from .model import Calendar, Copy
 from .world import World
 
 Json = dict[str, Any]
+
+MOST_AT_ONCE = 100_000
 
 
 class BadAct(ValueError):
@@ -32,20 +35,33 @@ class Deed:
 
 def perform(world: World, act: Json) -> Json:
     """Does it, and shows what became of the calendar or the event."""
+    if not isinstance(act, dict):
+        raise BadAct("not a JSON object")
     name, wish = act.get("do"), {key: value for key, value in act.items() if key != "do"}
-    if name not in ACTS:
+    if not isinstance(name, str) or name not in ACTS:
         raise BadAct(f"unknown act {name!r}; known are {', '.join(sorted(ACTS))}")
     deed = ACTS[name]
     if missing := [key for key in deed.needed if key not in wish]:
         raise BadAct(f"{name} needs {', '.join(missing)}")
     if unknown := sorted(wish.keys() - {*deed.needed, *deed.possible}):
         raise BadAct(f"{name} does not know {', '.join(unknown)}")
-    if misfits := [key for key in wish if not isinstance(wish[key], KINDS.get(key, str))]:
-        raise BadAct(f"{misfits[0]} cannot be {wish[misfits[0]]!r}")
+    if wrong := [key for key in wish if not _fits(key, wish[key])]:
+        raise BadAct(f"{wrong[0]} cannot be {wish[wrong[0]]!r}")
     if "at" in wish:
         wish["event"] = _occurrence_id(world, wish)
     done = deed.does(world, wish)
     return _shown(world, done) if isinstance(done, Copy) else done
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Of the kind that is asked for, down to the fields that the API describes."""
+    kind = KINDS.get(key, str)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+        return False
+    if kind is list:
+        return all(isinstance(item, str) for item in value)
+    body = {"fields": value, "conference": {"conferenceData": value}}.get(key)
+    return not misfits("events.patch", body)
 
 
 def schema() -> Json:
@@ -164,10 +180,11 @@ def _replace_conference(world: World, wish: Json) -> Copy:
 
 
 def _copy_event(world: World, wish: Json) -> Copy:
-    """A duplicate: another event with the same conference."""
+    """A duplicate: another event, as a rule with the same conference."""
     owner, calendar_id = _owner(world, wish)
     shared = world.get(owner, calendar_id, wish["event"]).shared
-    left_out = ("attendees", "recurringEventId", "originalStartTime", "iCalUID", "sequence")
+    left_out = {"attendees", "recurringEventId", "originalStartTime", "iCalUID", "sequence"}
+    left_out |= set() if world.switches.conference_copied else {"conferenceData"}
     body = {name: value for name, value in shared.items() if name not in left_out}
     return world.insert(
         owner, wish.get("to", calendar_id), {**body, **_retimed(world, wish)}, conference_version=1
@@ -217,6 +234,8 @@ def _calendar(calendar: Calendar) -> Json:
 
 def _fill(world: World, wish: Json) -> Json:
     """Many plain meetings, an hour after one another: for listings of any size."""
+    if wish["count"] > MOST_AT_ONCE:
+        raise BadAct(f"count cannot be more than {MOST_AT_ONCE} at once")
     owner, calendar_id = _owner(world, wish)
     calendar = world.calendars[calendar_id]
     first = datetime.fromtimestamp(world.now() // SECOND, UTC).replace(minute=0, second=0)

@@ -27,19 +27,27 @@ class Channels:
         self._faults = faults
         self._numbers = Random(f"numbers:{seed}")
         self._by_id: dict[str, Channel] = {}
-        self._held: list[Message] = []  # back by one, for reordering
+        self._held: tuple[int, Message] | None = None  # back by one, for reordering, or until it is due
         self.outbox: list[Message] = []
 
     def __iter__(self) -> Iterator[Channel]:
         return iter(self._by_id.values())
 
     def watch(
-        self, calendar: Calendar, named: str, creator: str, body: Json, now: int, switches: Switches
+        self,
+        calendar: Calendar,
+        named: str,
+        creator: str,
+        body: Json,
+        now: int,
+        switches: Switches,
+        *,
+        typed: bool = False,
     ) -> Channel:
         """`named` is the calendar id as the client wrote it: the resource URI repeats it."""
         if calendar.generated:
             raise errors.push_not_supported()
-        self._check(body)
+        self._check(body, switches)
         digest = hashlib.sha256(f"{self._seed}:{calendar.id}".encode()).digest()
         root = "https://www.googleapis.com/calendar/v3/calendars"
         channel = Channel(
@@ -51,9 +59,10 @@ class Channels:
             token=body.get("token", ""),
             expiration_ms=_expiration_ms(body, now // 1000, switches),
             creator=creator,
+            typed=typed,
         )
         self._by_id[channel.id] = channel
-        self._tell(channel, "sync")
+        self._tell(channel, "sync", now)
         return channel
 
     def stop(self, body: Json, now: int) -> None:
@@ -63,30 +72,45 @@ class Channels:
         channel.stopped_at = now
 
     def notify(self, calendar_id: str, now: int, switches: Switches) -> None:
-        straggle = round(switches.straggle_s * SECOND)
+        straggle = round(switches.straggle_s * SECOND)  # 0: none, even if the clock is set back
         for channel in self._by_id.values():
-            straggles = channel.stopped_at is not None and now < channel.stopped_at + straggle
-            if channel.calendar == calendar_id and (self.is_live(channel, now) or straggles):
-                self._tell(channel, "exists")
+            straggles = straggle and channel.stopped_at is not None and now < channel.stopped_at + straggle
+            muted = channel.typed and switches.typed_channels == "mute"
+            if channel.calendar == calendar_id and not muted and (self.is_live(channel, now) or straggles):
+                self._tell(channel, "exists", now)
+
+    def due(self) -> int | None:
+        """When what was held back for another notification goes without one."""
+        return self._held[0] if self._held else None
+
+    def release(self, now: int) -> None:
+        """What nothing came in front of goes now, if its time has come."""
+        if self._held and self._held[0] <= now:
+            self.outbox += self._take_held()
 
     @staticmethod
     def is_live(channel: Channel, now: int) -> bool:
         return channel.stopped_at is None and now < channel.expiration_ms * 1000
 
-    def _check(self, body: Json) -> None:
+    def _check(self, body: Json, switches: Switches) -> None:
         channel_id, address = body.get("id", ""), body.get("address", "")
         if not channel_id:
             raise errors.required("Required")
-        if not re.fullmatch(r"[A-Za-z0-9\-_+/=]{1,64}", channel_id) or len(body.get("token", "")) > 256:
+        known = r"[A-Za-z0-9\-_+/=]{1,64}" if switches.channel_ids == "narrow" else r"[\s\S]{1,64}"
+        if not re.fullmatch(known, channel_id) or len(body.get("token", "")) > 256:
             raise errors.invalid()
         if body.get("type") not in ("web_hook", "webhook"):
             raise errors.invalid("Unknown channel type")
         if not _may_be_called(address):
             raise errors.webhook_not_https(address)
         if channel_id in self._by_id:
-            raise errors.channel_id_not_unique(channel_id)
+            raise errors.channel_id_not_unique(channel_id, switches.reused_channel_status)
 
-    def _tell(self, channel: Channel, state: Literal["sync", "exists"]) -> None:
+    def _take_held(self) -> list[Message]:
+        held, self._held = self._held, None
+        return [held[1]] if held else []
+
+    def _tell(self, channel: Channel, state: Literal["sync", "exists"], now: int) -> None:
         channel.number = 1 if state == "sync" else channel.number + self._numbers.randrange(2, 500_000)
         message = Message(
             channel_id=channel.id,
@@ -98,7 +122,7 @@ class Channels:
             state=state,
             number=channel.number,
         )
-        behind, self._held = self._held, []
+        behind = self._take_held()
         fault = self._faults.take_push(channel.calendar) if state == "exists" else None
         match fault.push if fault else "":
             case "drop":
@@ -108,7 +132,8 @@ class Channels:
             case "delay":
                 sent = [replace(message, delay_us=round(fault.delay_s * SECOND))] if fault else []
             case "reorder":
-                sent, self._held = [], [message]
+                sent = []
+                self._held = (now + round(fault.delay_s * SECOND), message) if fault else None
             case _:
                 sent = [message]
         self.outbox += [*sent, *behind]
@@ -116,16 +141,21 @@ class Channels:
 
 def _expiration_ms(body: Json, now_ms: int, switches: Switches) -> int:
     """The more restrictive of what was asked for and what is granted, in whole seconds."""
-    if body.get("expiration"):
-        wanted = int(body["expiration"])
-    else:
-        wanted = now_ms + int(body.get("params", {}).get("ttl", DEFAULT_TTL_S)) * 1000
+    try:
+        ttl_s = int(body.get("params", {}).get("ttl", DEFAULT_TTL_S))
+        wanted = int(body["expiration"]) if body.get("expiration") else now_ms + ttl_s * 1000
+    except ValueError as broken:
+        raise errors.invalid() from broken
     return min(wanted, now_ms + switches.ttl_cap_s * 1000) // 1000 * 1000
 
 
 def _may_be_called(address: str) -> bool:
     """https anywhere, http on the loopback only."""
-    parts = urlsplit(address)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        parts.port  # noqa: B018 - looks at it
+    except ValueError:
+        return False
     loopback = host in ("localhost", "::1") or host.startswith("127.")
     return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and loopback))

@@ -12,6 +12,7 @@ from typing import Literal
 
 SECOND = 1_000_000
 DAY = 24 * 3600 * SECOND
+FIRST, LAST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * SECOND for year in (1971, 9000))
 FROZEN_START = int(datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp()) * SECOND
 
 Mode = Literal["real", "frozen"]
@@ -32,7 +33,17 @@ class Clock:
         return start + self.advanced_us
 
     def advance(self, seconds: float) -> None:
-        self.advanced_us += round(seconds * SECOND)
+        self.advanced_us += self._bounded(seconds)
+
+    def skew(self, seconds: float) -> None:
+        self.skew_us = self._bounded(seconds)
+
+    def _bounded(self, seconds: float) -> int:
+        """Microseconds, if there is a date so far from now."""
+        us = round(seconds * SECOND)
+        if not FIRST <= self.true_now() + us < LAST:
+            raise ValueError(f"there is no date {seconds:g} seconds from now")
+        return us
 
 
 def rfc3339(us: int) -> str:

@@ -35,12 +35,16 @@ def main(argv: list[str]) -> int:
         return _fail(f"cannot use port {options.port}: {refused}", "leave --port out to get a free one")
     except (BadAct, ApiError, ValueError) as wrong:
         return _fail(f"cannot use {options.seed}: {wrong}", "docs/simulator.md shows what a seed file holds")
-    with simulator:
-        seed = simulator.world.seed
-        ready = {"url": simulator.url, "seed": seed, "control": options.control, "clock": options.clock}
-        print(json.dumps(ready) if options.json else simulator.url, flush=True)
-        print(f"seed {seed}", file=sys.stderr, flush=True)
-        return _until_interrupted()
+    seed = simulator.world.seed
+    ready = {"url": simulator.url, "seed": seed, "control": options.control, "clock": options.clock}
+    try:
+        with simulator:
+            print(json.dumps(ready) if options.json else simulator.url, flush=True)
+            print(f"seed {seed}", file=sys.stderr, flush=True)
+            Event().wait()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    return 0
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,14 +87,6 @@ def _seed(path: Path | None) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
     return content
-
-
-def _until_interrupted() -> int:
-    try:
-        Event().wait()
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-    return 0
 
 
 def _fail(what: str, hint: str) -> int:

@@ -18,7 +18,7 @@ from .faults import PushFault, Quota, RequestFault
 from .model import Calendar, Switches
 from .push import Courier
 from .routes import Api
-from .wire import Answer, Request, json_answer
+from .wire import Answer, Request, json_answer, parsed
 
 Json = dict[str, Any]
 
@@ -116,7 +116,7 @@ class Control:
     def answer(self, request: Request) -> Answer:
         door = request.verb, request.path.removeprefix("/_sim/").strip("/")
         try:
-            body = json.loads(request.body or b"{}")
+            body = _body(request)
             if door in self._patient:
                 return self._patient[door](body)
             if door in self._served:
@@ -126,7 +126,7 @@ class Control:
                 return json_answer(200, content)
         except ApiError as refusal:
             return json_answer(refusal.status, refusal.body())
-        except ValueError as wrong:
+        except (ValueError, OverflowError) as wrong:
             return json_answer(
                 400, {"error": str(wrong), "hint": "GET /_sim/schema tells what bodies may be"}
             )
@@ -135,19 +135,18 @@ class Control:
 
     # -- acts and faults --
 
-    def _act(self, body: Json) -> Json:
+    def _act(self, body: Any) -> Json:
         self._world.settle()
         return acts.perform(self._world, body)
 
     def _add_faults(self, body: Any) -> Json:
-        for one in body if isinstance(body, list) else [body]:
-            self._add_fault(one)
+        """All of them, or none if one cannot be understood."""
+        for trouble in [_trouble(one) for one in (body if isinstance(body, list) else [body])]:
+            self._add_fault(trouble)
         return self._list_faults(None)
 
-    def _add_fault(self, one: Json) -> None:
-        """One key says what kind of trouble is wanted; without it, it is trouble with requests."""
-        kind = next((TROUBLES[name] for name in TROUBLES if name in one), RequestFault)
-        match fault := forms.read(kind, one):
+    def _add_fault(self, trouble: Any) -> None:
+        match fault := trouble:
             case RequestFault() | PushFault() | Quota():
                 self._world.faults.add(fault)
             case ExpireTokens():
@@ -159,7 +158,7 @@ class Control:
                 for event_id in list(self._calendar(fault.touch_all).events):
                     self._world.touch(fault.touch_all, event_id)
             case Skew():
-                self._clock.skew_us = round(fault.skew_s * SECOND)
+                self._clock.skew(fault.skew_s)
             case Switch():
                 switches = {**vars(self._world.switches), fault.switch: fault.to}
                 self._world.switches = forms.read(Switches, switches)
@@ -299,6 +298,20 @@ def schema() -> Json:
             },
         },
     }
+
+
+def _trouble(one: Json) -> Any:
+    """One key says what kind of trouble is wanted; without it, it is trouble with requests."""
+    kind = next((TROUBLES[name] for name in TROUBLES if name in one), RequestFault)
+    return forms.read(kind, one)
+
+
+def _body(request: Request) -> Any:
+    """What was asked for: an object, or a list of them where several may come at once."""
+    body = parsed(request.body or b"{}")
+    if not all(isinstance(one, dict) for one in (body if isinstance(body, list) else [body])):
+        raise forms.Misread("not a JSON object")
+    return body
 
 
 def _line(entry: Json) -> bytes:

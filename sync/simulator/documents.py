@@ -22,6 +22,7 @@ PRIVATE = ("reminders", "colorId", "transparency", "visibility")
 FIXED = (
     "created", "creator", "organizer", "iCalUID", "sequence", "recurringEventId", "originalStartTime",
 )  # fmt: skip
+ANSWERS = ("needsAction", "declined", "tentative", "accepted")
 BASE32HEX = "0123456789abcdefghijklmnopqrstuv"
 
 
@@ -164,18 +165,17 @@ def response_of(shared: Json, email: str) -> str:
     return next(given, "")
 
 
-def check_guest_may(copy: Copy, shared: Json, differs: set[str]) -> None:
-    """Guests change what they were allowed to: everything, the guest list, or only their own answer."""
+def meddles(copy: Copy, shared: Json, differs: set[str]) -> bool:
+    """Whether a guest changes more than is theirs: their own answer, the guest list, everything if trusted."""
     old = copy.shared
     settings = {"guestsCanModify", "guestsCanInviteOthers", "guestsCanSeeOtherGuests"}
-    if old.get("guestsCanModify") and not differs & settings:
-        return
+    if not differs or (old.get("guestsCanModify") and not differs & settings):
+        return False
     before, after = _by_email(old), _by_email(shared)
     others = before.keys() - {copy.calendar}
-    meddles = any(after.get(email) != before[email] for email in others)
+    answers_for_others = any(after.get(email) != before[email] for email in others)
     uninvited = after.keys() > before.keys() and not old.get("guestsCanInviteOthers", True)
-    if differs != {"attendees"} or meddles or uninvited:
-        raise errors.forbidden_for_non_organizer()
+    return differs != {"attendees"} or answers_for_others or uninvited
 
 
 def _by_email(shared: Json) -> dict[str, Json]:
@@ -194,7 +194,7 @@ def import_id(ical_uid: str) -> str:
     return "_" + "".join(BASE32HEX[int(chunk, 2)] for chunk in chunks)
 
 
-def conference(wanted: Json, old: Json | None, *, addon_writes: str) -> Json:
+def conference(wanted: Json, old: Json | None) -> Json:
     """The conference that a body asks for, as it is kept; refused if it is none."""
     request = wanted.get("createRequest")
     if request and "conferenceSolution" not in wanted:
@@ -202,9 +202,6 @@ def conference(wanted: Json, old: Json | None, *, addon_writes: str) -> Json:
         if old and request.get("requestId") == asked_before:
             return old  # a repeated request is ignored
         return {"createRequest": _pending(request)}
-    kind = wanted.get("conferenceSolution", {}).get("key", {}).get("type")
-    if kind == "addOn" and addon_writes == "refuse" and wanted != old:
-        raise errors.invalid()
     if not wanted.get("entryPoints"):
         raise errors.invalid("Invalid conference data.")
     return wanted

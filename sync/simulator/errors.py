@@ -52,6 +52,19 @@ def parse_error() -> ApiError:
     return ApiError(400, "parseError", "Parse Error")
 
 
+def bad_request(what: str, status: int = 400) -> ApiError:
+    """What is no request at all."""
+    return ApiError(status, "badRequest", f"Bad Request: {what}" if what else "Bad Request")
+
+
+def request_timeout() -> ApiError:
+    return ApiError(408, "requestTimeout", "Request Timeout")
+
+
+def too_large() -> ApiError:
+    return ApiError(413, "requestTooLarge", "Request Entity Too Large")
+
+
 def invalid_sync_token() -> ApiError:
     return invalid("Invalid sync token value.")
 
@@ -76,8 +89,8 @@ def push_not_supported() -> ApiError:
     return ApiError(400, "pushNotSupportedForRequestedResource", message, domain="calendar")
 
 
-def channel_id_not_unique(channel_id: str) -> ApiError:
-    return ApiError(400, "channelIdNotUnique", f"Channel id {channel_id} not unique")
+def channel_id_not_unique(channel_id: str, status: int) -> ApiError:
+    return ApiError(status, "channelIdNotUnique", f"Channel id {channel_id} not unique")
 
 
 def webhook_not_https(address: str) -> ApiError:

@@ -43,7 +43,7 @@ class PushFault:
     calendar: str = ""
     times: int = 1  # 0 for every notification
     probability: float = 1.0
-    delay_s: float = 5.0
+    delay_s: float = 5.0  # reorder: at most, if no other notification comes
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,12 @@ class Armed(Generic[Fault]):
     seen: int = 0
     used: int = 0
 
+    @property
+    def spent(self) -> bool:
+        return bool(self.fault.times) and self.used >= self.fault.times
+
     def strikes(self, rng: Random) -> bool:
-        if self.fault.times and self.used >= self.fault.times:
+        if self.spent:
             return False
         if self.fault.probability < 1 and rng.random() >= self.fault.probability:
             return False
@@ -114,24 +118,29 @@ class Faults:
                 hits.append(fault)
                 if fault.until == "refresh":
                     self._refused_tokens.add(token)
+        if hits:
+            self._requests = [armed for armed in self._requests if not armed.spent]
         return hits
 
     def take_push(self, calendar: str) -> PushFault | None:
         for armed in self._pushes:
             if armed.fault.calendar in ("", calendar) and armed.strikes(self._rng):
+                self._pushes = [one for one in self._pushes if not one.spent]
                 return armed.fault
         return None
 
     def over_quota(self, user: str, now: int) -> tuple[errors.ApiError, int | None] | None:
         """A sliding minute, as the quota page says; a refused request costs nothing."""
+        buckets: dict[str, deque[int]] = {}
         for quota in self._quotas:
             who = user if quota.quota == "user" else ""
-            spent = self._spent.setdefault((quota.quota, who), deque())
+            spent = buckets[quota.quota] = self._spent.setdefault((quota.quota, who), deque())
             while spent and spent[0] <= now - 60 * SECOND:
                 spent.popleft()
             if len(spent) >= quota.per_minute:
                 limit = errors.user_rate_limit if quota.quota == "user" else errors.rate_limit
                 return limit(quota.status), quota.retry_after_s
+        for spent in buckets.values():
             spent.append(now)
         return None
 

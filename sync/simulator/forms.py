@@ -6,6 +6,7 @@ One description serves reading and the schema in docs/simulator.md: the annotati
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -23,12 +24,17 @@ TYPES: dict[Any, str] = {
 }
 
 
+SEEN: dict[type[Any], dict[str, Any]] = {}  # annotations, once read
+
+
 class Misread(ValueError):
     """A body that cannot be understood; the message says which key is to blame."""
 
 
 def read(kind: type[Form], body: Json) -> Form:
-    known = get_type_hints(kind)
+    known = _hints(kind)
+    if not isinstance(body, dict):
+        raise Misread("not a JSON object")
     for name, value in body.items():
         if name not in known:
             raise Misread(f"unknown key {name!r}; known are {', '.join(known)}")
@@ -40,13 +46,19 @@ def read(kind: type[Form], body: Json) -> Form:
 
 
 def schema(kind: type[Any]) -> Json:
-    known = get_type_hints(kind)
+    known = _hints(kind)
     return {
         "type": "object",
         "properties": {name: _schema(annotation) for name, annotation in known.items()},
         "required": _required(kind),
         "additionalProperties": False,
     }
+
+
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    if kind not in SEEN:
+        SEEN[kind] = get_type_hints(kind)
+    return SEEN[kind]
 
 
 def _required(kind: type[Any]) -> list[str]:
@@ -62,7 +74,9 @@ def _fits(annotation: Any, value: Any) -> bool:
         return any(_fits(option, value) for option in get_args(annotation))
     if isinstance(value, bool):
         return annotation is bool
-    return isinstance(value, (int, float) if annotation is float else get_origin(annotation) or annotation)
+    if annotation is float:
+        return isinstance(value, (int, float)) and isfinite(value)
+    return isinstance(value, get_origin(annotation) or annotation)
 
 
 def _schema(annotation: Any) -> Json:

@@ -1,7 +1,8 @@
 """One page of a listing: which copies it shows, in which order, and what token it ends with.
 
-Without orderBy the order is that of writing: an event edited while a client pages shows up again further on. The
-watermark of the first page goes into the last one's token: no change during paging is lost.
+Without orderBy the order is that of writing, or by a switch one that means nothing. In the first, an event edited
+while a client pages shows up again further on. The watermark of the first page goes into the last one's token: no
+change during paging is lost.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from itertools import islice, takewhile
 
 from . import errors, occurrences, series
@@ -43,7 +45,14 @@ def page(
     if len(rows) > wanted:
         return Page(items, until, next_page=replace(query, after=rows[wanted - 1][0]))
     token = max(until, query.since or 0)  # a stale replica never takes a token back in time
-    return Page(items, until, next_sync=token if query.earns_token else None)
+    return Page(items, until, next_sync=token if _earns_token(query, switches) else None)
+
+
+def _earns_token(query: Query, switches: Switches) -> bool:
+    """An order suppresses nextSyncToken, and so does every filter that a sync token cannot carry."""
+    if query.order_by or query.series:
+        return False
+    return switches.filters_earn_token or not query.filtered
 
 
 def moment(text: str) -> datetime:
@@ -75,8 +84,8 @@ def _before_latest(calendar: Calendar, watermark: int) -> int:
 
 def _rows(calendar: Calendar, query: Query, horizon: int | None, switches: Switches) -> Iterator[Row]:
     if query.order_by:
-        return _ordered(calendar, query)
-    return _written(calendar, query, _floor(calendar, query, switches), horizon)
+        return _ordered(calendar, query, switches)
+    return _unordered(calendar, query, horizon, switches)
 
 
 def _floor(calendar: Calendar, query: Query, switches: Switches) -> int:
@@ -89,23 +98,36 @@ def _floor(calendar: Calendar, query: Query, switches: Switches) -> int:
     return next(older, query.since + 1) - 1
 
 
-def _written(calendar: Calendar, query: Query, floor: int, horizon: int | None) -> Iterator[Row]:
-    """In the order of the last write, from where the query stands."""
-    newest_first = takewhile(
-        lambda copy: copy.version >= query.after[0] and copy.stamp > floor,
-        reversed(calendar.events.values()),
-    )
-    for copy in reversed(list(newest_first)):
+def _unordered(calendar: Calendar, query: Query, horizon: int | None, switches: Switches) -> Iterator[Row]:
+    """From where the query stands, in an order that no change of another event disturbs."""
+    floor = _floor(calendar, query, switches)
+    for number, copy in _numbered(calendar, query, floor, switches):
         seen = copy if horizon is None or copy.stamp <= horizon else copy.before
         if seen is None or seen.stamp <= floor:
             continue
-        for place, item in enumerate(_shown(calendar, seen, query)):
-            if (copy.version, place) > query.after:
-                yield (copy.version, place), item
+        for place, item in enumerate(_shown(calendar, seen, query, switches)):
+            if (number, place) > query.after:
+                yield (number, place), item
 
 
-def _ordered(calendar: Calendar, query: Query) -> Iterator[Row]:
-    everything = (item for copy in calendar.events.values() for item in _shown(calendar, copy, query))
+def _numbered(calendar: Calendar, query: Query, floor: int, switches: Switches) -> Iterator[tuple[int, Copy]]:
+    """The copies written after the floor that are still to come, each with its place in the order."""
+    newest_first = takewhile(lambda copy: copy.stamp > floor, reversed(calendar.events.values()))
+    if switches.list_order == "shuffled":
+        drawn = sorted((_lot(copy), copy.id) for copy in newest_first)
+        return ((number, calendar.events[name]) for number, name in drawn)
+    to_come = takewhile(lambda copy: copy.version >= query.after[0], newest_first)
+    return ((copy.version, copy) for copy in reversed(list(to_come)))
+
+
+def _lot(copy: Copy) -> int:
+    return int.from_bytes(sha256(copy.id.encode()).digest()[:8])
+
+
+def _ordered(calendar: Calendar, query: Query, switches: Switches) -> Iterator[Row]:
+    everything = (
+        item for copy in calendar.events.values() for item in _shown(calendar, copy, query, switches)
+    )
     if query.order_by == "updated":
         ordered = sorted(everything, key=lambda copy: copy.updated)
     else:
@@ -113,23 +135,31 @@ def _ordered(calendar: Calendar, query: Query) -> Iterator[Row]:
     return (((0, place), item) for place, item in enumerate(ordered) if place > query.after[1])
 
 
-def _shown(calendar: Calendar, copy: Copy, query: Query) -> Iterator[Copy]:
+def _shown(calendar: Calendar, copy: Copy, query: Query, switches: Switches) -> Iterator[Copy]:
     """What one copy contributes: itself, its occurrences, or nothing."""
     master = calendar.events.get(copy.series)
     if master is not None and master.cancelled:
         return  # its own tombstone says it all
-    if query.single_events and copy.recurrence and not copy.cancelled:
+    for item in _unfolded(calendar, copy, query, switches):
+        if _matches(calendar, item, query, switches):
+            yield item
+
+
+def _unfolded(calendar: Calendar, copy: Copy, query: Query, switches: Switches) -> Iterator[Copy]:
+    """A copy, or in a listing of single events the occurrences of a series."""
+    most = switches.most_occurrences
+    if not query.single_events or not copy.recurrence:
+        return iter((copy,))
+    if not copy.cancelled:
         end = moment(query.time_max) if query.time_max else None
-        for occurrence in occurrences.expand(calendar, copy):
-            if end and occurrences.starts_at(calendar, occurrence) >= end:
-                return
-            if _matches(calendar, occurrence, query):
-                yield occurrence
-    elif _matches(calendar, copy, query):
-        yield copy
+        return takewhile(
+            lambda one: end is None or occurrences.starts_at(calendar, one) < end,
+            occurrences.expand(calendar, copy, most),
+        )
+    return iter((copy,)) if switches.deleted_series == "itself" else occurrences.every(calendar, copy, most)
 
 
-def _matches(calendar: Calendar, copy: Copy, query: Query) -> bool:
+def _matches(calendar: Calendar, copy: Copy, query: Query, switches: Switches) -> bool:
     shared = copy.shared
     return (
         (not copy.cancelled or _shows_cancelled(copy, query))
@@ -140,7 +170,7 @@ def _matches(calendar: Calendar, copy: Copy, query: Query) -> bool:
         and _has_words(copy, query.q)
         and _has_properties(copy, query)
         and _is_original(calendar, copy, query.original_start)
-        and _in_window(calendar, copy, query)
+        and _in_window(calendar, copy, query, switches)
     )
 
 
@@ -175,7 +205,7 @@ def _is_original(calendar: Calendar, copy: Copy, wanted: str) -> bool:
     return original == moment(wanted)
 
 
-def _in_window(calendar: Calendar, copy: Copy, query: Query) -> bool:
+def _in_window(calendar: Calendar, copy: Copy, query: Query, switches: Switches) -> bool:
     if query.time_max and occurrences.starts_at(calendar, copy) >= moment(query.time_max):
         return False
     if not query.time_min:
@@ -183,7 +213,7 @@ def _in_window(calendar: Calendar, copy: Copy, query: Query) -> bool:
     floor = moment(query.time_min)
     if not copy.recurrence:
         return occurrences.ends_at(calendar, copy) > floor
-    if series.endless(copy.recurrence):
+    if switches.ended_series_listed or series.endless(copy.recurrence):
         return True
     length = occurrences.length(calendar, copy)
     starts = (series.instant(start, calendar.time_zone) for start in occurrences.starts_of(calendar, copy))

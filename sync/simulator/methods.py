@@ -220,16 +220,16 @@ class Methods:
         return self._shown(call, copy)
 
     def _insert(self, call: Call) -> Outcome:
-        copy = self._world.insert(
-            call.principal, call.calendar, call.body, conference_version=call.conference_version
+        body, version = self._let_through(call), call.conference_version
+        return self._shown(
+            call, self._world.insert(call.principal, call.calendar, body, conference_version=version)
         )
-        return self._shown(call, copy)
 
     def _import(self, call: Call) -> Outcome:
-        copy = self._world.import_event(
-            call.principal, call.calendar, call.body, conference_version=call.conference_version
+        body, version = self._let_through(call), call.conference_version
+        return self._shown(
+            call, self._world.import_event(call.principal, call.calendar, body, conference_version=version)
         )
-        return self._shown(call, copy)
 
     def _patch(self, call: Call) -> Outcome:
         return self._changed(call, whole=False)
@@ -238,16 +238,30 @@ class Methods:
         return self._changed(call, whole=True)
 
     def _changed(self, call: Call, *, whole: bool) -> Outcome:
+        before = self._world.get(call.principal, call.calendar, call.event)
         copy = self._world.patch(
             call.principal,
             call.calendar,
             call.event,
-            call.body,
+            self._let_through(call, before.shared.get("conferenceData")),
             if_match=call.if_match,
             conference_version=call.conference_version,
             whole=whole,
         )
         return self._shown(call, copy)
+
+    def _let_through(self, call: Call, old: Json | None = None) -> Json:
+        """The body, as far as a client may do to a conference what people do in the web page."""
+        switches, body = self._world.switches, call.body
+        wanted = body.get("conferenceData", {})
+        if call.conference_version != 1:
+            return body
+        if wanted is None and not switches.null_erases_conference:
+            return {name: value for name, value in body.items() if name != "conferenceData"}
+        kind = (wanted or {}).get("conferenceSolution", {}).get("key", {}).get("type")
+        if kind == "addOn" and switches.addon_writes == "refuse" and wanted != old:
+            raise errors.invalid()
+        return body
 
     def _delete(self, call: Call) -> Outcome:
         self._world.delete(call.principal, call.calendar, call.event, if_match=call.if_match)
@@ -272,7 +286,8 @@ class Methods:
                 self._since(call, calendar)
             except errors.ApiError as refusal:
                 raise errors.invalid() if refusal.status == 400 else refusal from None
-        return 200, shapes.channel(self._world.watch(call.principal, call.calendar, call.body))
+        typed = bool(call.request.params("eventTypes"))
+        return 200, shapes.channel(self._world.watch(call.principal, call.calendar, call.body, typed=typed))
 
     def _stop(self, call: Call) -> Outcome:
         self._world.stop(call.body)

@@ -18,17 +18,40 @@ def at_least(role: str, need: str) -> bool:
 class Switches:
     """What nobody could prove about the real service, or what differs there from day to day."""
 
-    addon_writes: Literal["accept", "refuse"] = "accept"
+    # listings and tokens
     tombstones: Literal["sparse", "rich"] = "sparse"
+    list_order: Literal["written", "shuffled"] = "written"  # of a listing that asks for none
     boundary_repeats: bool = False  # a delta shows again what was written last before its token
+    filters_earn_token: bool = False  # q, iCalUID, properties and updatedMin leave nextSyncToken where it is
+    ended_series_listed: bool = False  # by timeMin, a series none of whose occurrences ends after it
     acl_change_kills_tokens: bool = False
-    guest_etag_lags: bool = True  # an answer to an invitation moves `updated` further than the etag
     token_days: int = 30
     updated_min_days: int = 28
-    ttl_cap_s: int = 30 * 24 * 3600
+    # series
+    most_occurrences: int = 730  # an endless series is expanded no further
+    exceptions_follow: bool = True  # what changes in a series changes in exceptions that had it alike
+    moved_series: Literal["orphans", "keeps"] = "orphans"  # its exceptions, when its own times change
+    deleted_series: Literal["itself", "occurrences"] = "itself"  # what a delta of single events shows of it
+    # writing
+    addon_writes: Literal["accept", "refuse"] = "accept"
+    conference_copied: bool = True  # to the series that follows a split, and to a duplicate
+    null_erases_conference: bool = True
+    put_erases_conference: bool = True  # a PUT with version 1 and without one
     meet_delay_s: float = 1.0  # until a requested conference exists
+    guest_edits: Literal["refuse", "own copy"] = "refuse"  # of what is the organizer's to change
+    guest_etag_lags: bool = True  # an answer to an invitation moves `updated` further than the etag
+    masked_title: str = ""  # of an event whose details the reader may not see
+    deleted_calendar: Literal[410, 404] = 410
+    unknown_names: Literal["ignore", "refuse"] = "ignore"  # in a body or a query
+    # channels
+    ttl_cap_s: int = 30 * 24 * 3600
+    channel_ids: Literal["narrow", "any"] = "narrow"  # letters, digits, - _ + / =, or whatever is given
+    reused_channel_status: Literal[400, 409] = 400
+    typed_channels: Literal["speak", "mute"] = "speak"  # those watched with eventTypes
     sync_message: Literal["after", "before"] = "after"  # before or after the answer to watch
     straggle_s: float = 0.0  # how long a stopped channel goes on speaking
+    push_pause_s: float = 1.0  # before a notification is tried again; doubles every time
+    push_tries: int = 10  # after the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +129,7 @@ class Channel:
     token: str
     expiration_ms: int
     creator: str
+    typed: bool = False  # watched with eventTypes
     number: int = 0
     stopped_at: int | None = None
 
@@ -148,10 +172,10 @@ class Query:
     original_start: str = ""
 
     @property
-    def earns_token(self) -> bool:
-        """orderBy and every filter that a sync token cannot carry suppress nextSyncToken."""
-        filters = (self.order_by, self.updated_min, self.q, self.ical_uid, self.series)
-        return not any(filters) and not self.private_properties and not self.shared_properties
+    def filtered(self) -> bool:
+        """By what a sync token cannot carry."""
+        filters = (self.updated_min, self.q, self.ical_uid, self.private_properties, self.shared_properties)
+        return any(filters)
 
 
 @dataclass(frozen=True)

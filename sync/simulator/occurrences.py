@@ -11,17 +11,15 @@ from . import series
 from .documents import time_json
 from .model import Calendar, Copy
 
-MOST_OCCURRENCES = 730  # an endless series is expanded no further
 
-
-def find(calendar: Calendar, event_id: str) -> Copy | None:
-    """A stored copy, or an occurrence that so far exists by its rule alone."""
+def find(calendar: Calendar, event_id: str, most: int) -> Copy | None:
+    """A stored copy, or one of the first `most` occurrences that so far exist by their rule alone."""
     stored = calendar.events.get(event_id)
     if stored is not None:
         return stored
     base, _, tail = event_id.rpartition("_")
     for master in _series_of(calendar, base):
-        for moment in islice(starts_of(calendar, master), MOST_OCCURRENCES):
+        for moment in islice(starts_of(calendar, master), most):
             if series.stamp(moment) == tail:
                 return by_rule(calendar, master, moment)
     return None
@@ -51,12 +49,14 @@ def by_rule(calendar: Calendar, master: Copy, moment: series.Start) -> Copy:
     return replace(master, id=f"{base_of(master.id)}_{series.stamp(moment)}", shared=shared, before=None)
 
 
-def expand(calendar: Calendar, master: Copy) -> Iterator[Copy]:
-    """The occurrences that are not stored as exceptions."""
-    for moment in islice(starts_of(calendar, master), MOST_OCCURRENCES):
-        occurrence = by_rule(calendar, master, moment)
-        if occurrence.id not in calendar.events:
-            yield occurrence
+def every(calendar: Calendar, master: Copy, most: int) -> Iterator[Copy]:
+    """The first `most` occurrences as the rule makes them, whatever became of them since."""
+    return (by_rule(calendar, master, moment) for moment in islice(starts_of(calendar, master), most))
+
+
+def expand(calendar: Calendar, master: Copy, most: int) -> Iterator[Copy]:
+    """Those of them that are not stored as exceptions."""
+    return (one for one in every(calendar, master, most) if one.id not in calendar.events)
 
 
 def starts_of(calendar: Calendar, master: Copy) -> Iterator[series.Start]:

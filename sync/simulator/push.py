@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from . import shapes
 from .clock import SECOND, Clock
-from .model import Message
+from .model import Message, Switches
 
 SUCCESS = (200, 201, 202, 204, 102)
 RETRIED = (500, 502, 503, 504)
 CARRIERS = 4
-MOST_TRIES = 10
 TIMEOUT_S = 10.0
+LONGEST_NAP_S = 3600.0
 
 
 @dataclass(order=True)
@@ -34,9 +34,11 @@ class Parcel:
 class Courier:
     """A few threads that carry what is due. `send` never waits; `stop` ends them."""
 
-    def __init__(self, clock: Clock, *, backoff_s: float, told: Callable[[Message, int], None]) -> None:
+    def __init__(
+        self, clock: Clock, switches: Callable[[], Switches], told: Callable[[Message, int], None]
+    ) -> None:
         self._clock = clock
-        self._backoff_us = round(backoff_s * SECOND)
+        self._switches = switches
         self._told = told
         self._parcels: list[Parcel] = []
         self._changed = Condition()
@@ -65,6 +67,12 @@ class Courier:
             for message in messages:
                 self._order += 1
                 heapq.heappush(self._parcels, Parcel(now + message.delay_us, self._order, message))
+            self._changed.notify_all()
+
+    def forget(self) -> None:
+        """What has not been delivered yet never will be: it is of a world that is gone."""
+        with self._changed:
+            self._parcels.clear()
             self._changed.notify_all()
 
     def nudge(self) -> None:
@@ -106,14 +114,15 @@ class Courier:
         """A real clock comes nearer by itself; a frozen one only when told, and then we are nudged."""
         if not self._parcels or self._clock.mode == "frozen":
             return None
-        return max(0.001, (self._parcels[0].due - self._clock.true_now()) / SECOND)
+        return min(max(0.001, (self._parcels[0].due - self._clock.true_now()) / SECOND), LONGEST_NAP_S)
 
     def _settle(self, parcel: Parcel, status: int) -> None:
         if status in SUCCESS:
             self.counts["delivered"] += 1
-        elif status in RETRIED and parcel.tries < MOST_TRIES and not self._stopping:
+        elif status in RETRIED and parcel.tries < self._switches().push_tries and not self._stopping:
             self.counts["retried"] += 1
-            parcel.due = self._clock.true_now() + self._backoff_us * 2**parcel.tries
+            pause_s = self._switches().push_pause_s * 2**parcel.tries
+            parcel.due = self._clock.true_now() + round(pause_s * SECOND)
             parcel.tries += 1
             heapq.heappush(self._parcels, parcel)
         else:
@@ -132,7 +141,7 @@ def _post(message: Message) -> int:
             connection.putheader(name, value)
         connection.endheaders()
         return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
+    except (OSError, ValueError, http.client.HTTPException):  # nobody there, or nothing a header may hold
         return 0
     finally:
         connection.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import zlib
 from collections import deque
@@ -15,13 +13,13 @@ from urllib.parse import parse_qsl, unquote
 
 from . import documents, errors, selector
 from .clock import http_date, rfc3339
-from .discovery import misfits, unknown_selection, unknown_to_api
+from .discovery import methods, misfits, unknown_selection, unknown_to_api
 from .faults import RequestFault
 from .methods import Call, Methods
 from .model import Message
 from .oauth import Accounts, bearer
 from .tokens import Sealer
-from .wire import Answer, Request, compressed, json_answer
+from .wire import Answer, Request, compressed, json_answer, parsed, unpacked
 from .world import World
 
 Json = dict[str, Any]
@@ -182,8 +180,10 @@ class Api:
         body = entry["body"] = _json_body(request)
         if wrong := misfits(method, body):
             raise errors.invalid(f"Invalid value for: {wrong[0]}")
+        if self.world.switches.unknown_names == "refuse":
+            _check_known(method, request, body)
         told = body if method.endswith(".patch") else documents.without_nulls(body)
-        status, content = self._methods.perform(Call(method, request, path, principal, told or {}, faults))
+        status, content = self._of_the_world(Call(method, request, path, principal, told or {}, faults))
         if content is None:
             return Answer(status, headers=self._headers())
         if "items" in content:
@@ -191,6 +191,15 @@ class Api:
         return self._written(
             request, status, selector.select(wanted, content), {"etag": content.get("etag", "")}
         )
+
+    def _of_the_world(self, call: Call) -> tuple[int, Json | None]:
+        """Where the API's description is not there to find a wrong type beforehand, it is found by its effect."""
+        try:
+            return self._methods.perform(call)
+        except (AttributeError, KeyError, TypeError) as broken:
+            if methods():
+                raise
+            raise errors.invalid() from broken
 
     def _written(self, request: Request, status: int, content: Any, headers: dict[str, str]) -> Answer:
         pretty = request.param("prettyPrint") != "false"
@@ -238,17 +247,23 @@ def _overridden(request: Request) -> Request:
         return request
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return replace(request, verb=verb)
-    form = tuple(parse_qsl(request.body.decode(), keep_blank_values=True))
+    form = tuple(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
     return replace(request, verb=verb, query=(*request.query, *form), body=b"")
+
+
+def _check_known(method: str, request: Request, body: Json | None) -> None:
+    unknown = unknown_to_api(method, request.query, body)
+    if unknown:
+        raise errors.invalid(f"Bad Request: {unknown[0]}")
 
 
 def _json_body(request: Request) -> Json | None:
     content = request.body
     try:
         if request.headers.get("content-encoding") == "gzip":
-            content = gzip.decompress(content)
-        body = json.loads(content) if content.strip() else None
-    except (ValueError, OSError, EOFError, zlib.error) as broken:
+            content = unpacked(content)
+        body = parsed(content) if content.strip() else None
+    except (ValueError, EOFError, zlib.error) as broken:
         raise errors.parse_error() from broken
     if body is not None and not isinstance(body, dict):
         raise errors.parse_error()

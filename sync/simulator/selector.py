@@ -9,11 +9,14 @@ from .errors import ApiError
 
 Wanted = dict[str, Any]  # name -> Wanted; an empty one means all of it
 WORD = re.compile(r"[^,()/\s]+|[,()/]")
+MOST_WORDS = 500  # the longest sensible selection has a few dozen, and each may lie within the one before
 
 
 def parse(text: str) -> Wanted:
     """`a,b(c,d/e)` as nested dicts."""
     words = WORD.findall(text)
+    if len(words) > MOST_WORDS:
+        raise invalid(f"{text[:60]}…")
     wanted, rest = _list(words)
     if rest or not wanted:
         raise invalid(text)

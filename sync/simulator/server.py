@@ -6,17 +6,18 @@ clients do with a kept connection that dies is a large part of what this stand-i
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from . import acts, forms
+from . import acts, errors, forms
 from .clock import Clock, Mode
 from .control import Control
 from .model import Message, Switches
@@ -24,7 +25,7 @@ from .oauth import Accounts
 from .push import Courier
 from .routes import Api
 from .tokens import Sealer
-from .wire import Answer, Request, json_answer
+from .wire import MOST_BODY_BYTES, Answer, Request, json_answer
 from .world import World
 
 Json = dict[str, Any]
@@ -33,6 +34,10 @@ DEFAULT_ACTS: tuple[Json, ...] = (
     {"do": "add_user", "email": "me@example.com"},
     {"do": "add_user", "email": "you@example.com"},
 )
+BODY_PATIENCE_S = 20.0  # for each piece of a body that was announced
+LINGER_S = 1.0
+LONGEST_WAIT_S = 24 * 3600.0
+MOST_LINE_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,10 @@ class Seed:
 
 
 class Simulator:
-    """A Google Calendar of one's own. `seed` is a number, or a document as `Seed` describes it."""
+    """A Google Calendar of one's own. `seed` is a number, or a document as `Seed` describes it.
+
+    `push_backoff_s` is short for the switch `push_pause_s`.
+    """
 
     def __init__(
         self,
@@ -55,13 +63,16 @@ class Simulator:
         control: bool = True,
         strict_auth: bool = False,
         clock: Mode = "real",
-        push_backoff_s: float = 1.0,
+        push_backoff_s: float | None = None,
     ) -> None:
         self._seed = Seed(random=seed) if isinstance(seed, int) else forms.read(Seed, dict(seed or {}))
+        if push_backoff_s is not None:
+            switches = {**self._seed.switches, "push_pause_s": push_backoff_s}
+            self._seed = replace(self._seed, switches=switches)
         self.clock = Clock(clock)
         self.world = self._new_world()
         self.accounts = Accounts(strict=strict_auth)
-        self.courier = Courier(self.clock, backoff_s=push_backoff_s, told=self._told)
+        self.courier = Courier(self.clock, switches=lambda: self.world.switches, told=self._told)
         sealer = Sealer(self.clock.now() if clock == "real" else self.world.seed)
         self.api = Api(self.world, self.accounts, sealer, self.courier.send)
         self.control = Control(self.api, self.clock, self.courier, self._reset) if control else None
@@ -115,7 +126,8 @@ class Simulator:
                 )
             return self.control.answer(request)
         if (request.verb, request.path) == ("POST", "/token"):
-            return self.accounts.exchange(request, self.world.users, self.clock.now())
+            with self.api.lock:
+                return self.accounts.exchange(request, self.world.users, self.clock.now())
         answer = self.api.answer(request)
         before = request.path.endswith("/events/watch") and self.world.switches.sync_message == "before"
         if before and answer.status == 200:
@@ -130,9 +142,10 @@ class Simulator:
         return world
 
     def _reset(self) -> None:
-        """Back to the seed: the same world, an empty journal, no faults."""
+        """Back to the seed: the same world, an empty journal, no faults, nothing on its way."""
         self.clock.advanced_us = self.clock.skew_us = 0
         vars(self.world).update(vars(self._new_world()))
+        self.courier.forget()
         self.api.requests.clear()
         self.api.pushes.clear()
 
@@ -150,20 +163,25 @@ class Simulator:
 
 
 class Server(ThreadingHTTPServer):
+    """One thread for each connection; a connection nobody uses stays open as long as the server."""
+
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024  # a crowd that arrives at once waits for its threads, and is not sent away
 
     def __init__(self, port: int, simulator: Simulator) -> None:
         self.simulator = simulator
         self._open: set[socket.socket] = set()
+        self._lock = Lock()
         super().__init__(("127.0.0.1", port), Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
+        with self._lock:
+            self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
+        with self._lock:
+            self._open.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -173,7 +191,9 @@ class Server(ThreadingHTTPServer):
 
     def hang_up(self) -> None:
         """Kept connections end with the server, or they would go on being answered."""
-        for connection in list(self._open):
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -188,30 +208,90 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     server: Server
 
+    def __getattr__(self, name: str) -> Any:
+        """Every verb is served, if only to be told that the API knows no such thing."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
     def _serve(self) -> None:
-        parts = urlsplit(self.path)
+        try:
+            request = self._read()
+            answer = self.server.simulator.answer(request)
+        except errors.ApiError as refusal:  # of the line itself: what else comes on it, nobody can tell
+            self._hang_up_with(refusal)
+        except Exception:
+            self.server.handle_error(self.request, self.client_address)
+            self._hang_up_with(errors.backend_error())
+        else:
+            self._write(answer)
+
+    def _read(self) -> Request:
         headers = {name.lower(): value for name, value in self.headers.items()}
+        try:
+            parts = urlsplit(self.path)
+        except ValueError as broken:
+            raise errors.bad_request("a malformed address") from broken
         query = tuple(parse_qsl(parts.query, keep_blank_values=True))
-        request = Request(self.command, parts.path, query, headers, self._body(headers))
-        self._write(self.server.simulator.answer(request))
+        self.connection.settimeout(BODY_PATIENCE_S)
+        try:
+            body = self._chunks() if "transfer-encoding" in headers else self._measured(headers)
+        except TimeoutError as late:
+            raise errors.request_timeout() from late
+        self.connection.settimeout(None)
+        return Request(self.command, parts.path, query, headers, body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+    def _measured(self, headers: Mapping[str, str]) -> bytes:
+        length = headers.get("content-length", "0")
+        if not re.fullmatch(r"[0-9]{1,18}", length):
+            raise errors.bad_request("a malformed Content-Length")
+        return self._exactly(int(length), MOST_BODY_BYTES)
 
-    def _body(self, headers: Mapping[str, str]) -> bytes:
-        if "chunked" not in headers.get("transfer-encoding", ""):
-            return self.rfile.read(int(headers.get("content-length", "0")))
+    def _chunks(self) -> bytes:
         body = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        while self.rfile.readline().strip():
+        while size := self._chunk_size():
+            body += self._exactly(size, MOST_BODY_BYTES - len(body))
+            if self.rfile.readline(3).strip():
+                raise errors.bad_request("a chunk longer than it says")
+        while self.rfile.readline(MOST_LINE_BYTES).strip():
             pass  # trailers
         return body
+
+    def _chunk_size(self) -> int:
+        size = self.rfile.readline(MOST_LINE_BYTES).split(b";")[0].strip()
+        if not re.fullmatch(rb"[0-9a-fA-F]{1,16}", size):
+            raise errors.bad_request("a chunk without its size")
+        return int(size, 16)
+
+    def _exactly(self, length: int, most: int) -> bytes:
+        if length > most:
+            raise errors.too_large()
+        content = self.rfile.read(length)
+        if len(content) < length:
+            raise errors.bad_request("a body cut off")
+        return content
+
+    def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
+        """What the standard library refuses before it is a request, in the words of the API."""
+        self.request_version = self.protocol_version
+        self._hang_up_with(errors.bad_request(message or "", code))
+
+    def _hang_up_with(self, refusal: errors.ApiError) -> None:
+        """The last answer on a line. What was still coming is heard out, or the answer would be lost with it."""
+        self.close_connection = True
+        self._write(json_answer(refusal.status, refusal.body(), headers={"connection": "close"}))
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LINGER_S)
+            while self.rfile.read1(MOST_LINE_BYTES):
+                pass
+        except OSError:
+            pass
 
     def _write(self, answer: Answer) -> None:
         stopping = self.server.simulator.stopping
         if answer.wait_s:
-            stopping.wait(answer.wait_s)
+            stopping.wait(min(answer.wait_s, LONGEST_WAIT_S))
         if answer.line == "silent":
             self._wait_for_hang_up()
         if answer.line in ("silent", "none"):
@@ -227,7 +307,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", str(len(answer.body)))
         self.end_headers()
         half = len(answer.body) // 2 if answer.line == "half" else len(answer.body)
-        self.wfile.write(answer.body[:half])
+        if self.command != "HEAD":
+            self.wfile.write(answer.body[:half])
         self.wfile.flush()
         self.close_connection = self.close_connection or answer.line == "half"
 

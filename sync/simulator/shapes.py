@@ -37,9 +37,9 @@ def event(world: World, principal: str, copy: Copy, *, zone: str = "", most_atte
     head |= {"status": status, "htmlLink": f"https://www.google.com/calendar/event?eid={link}"}
     head |= {"created": rfc3339(shared["created"]), "updated": rfc3339(copy.updated)}
     if masked(world, principal, copy):
-        rules = {"recurrence": shared["recurrence"]} if "recurrence" in shared else {}
+        title = {"summary": world.switches.masked_title} if world.switches.masked_title else {}
         hidden = {"visibility": "private", **fixed, "eventType": shared["eventType"]}
-        return {**head, **times, **rules, **occurrence, **hidden}
+        return {**head, **title, **times, **_some(shared, "recurrence"), **occurrence, **hidden}
     return {
         **head,
         **_some(shared, "summary", "description", "location"),

@@ -20,7 +20,7 @@ from . import documents, errors, listing, occurrences, series
 from .channels import Channels
 from .clock import DAY, SECOND
 from .faults import Faults
-from .model import Calendar, Channel, Copy, Page, Query, Switches, at_least
+from .model import ROLES, Calendar, Channel, Copy, Page, Query, Switches, at_least
 
 Json = dict[str, Any]
 
@@ -46,8 +46,10 @@ class World:
     # -- people and calendars --
 
     def add_user(self, email: str, time_zone: str = "UTC") -> Calendar:
+        email = email.lower()
+        calendar = self.add_calendar(email, owner=email, time_zone=time_zone, primary=True)
         self.users.append(email)
-        return self.add_calendar(email, owner=email, time_zone=time_zone, primary=True)
+        return calendar
 
     def add_calendar(
         self,
@@ -80,7 +82,7 @@ class World:
         if calendar is None or calendar.role(principal) == "none":
             raise errors.not_found()
         if calendar.deleted:
-            raise errors.deleted()
+            raise errors.deleted() if self.switches.deleted_calendar == 410 else errors.not_found()
         if not at_least(calendar.role(principal), need):
             raise errors.required_access_level(need)
         return calendar
@@ -90,6 +92,8 @@ class World:
         return principal if calendar_id == "primary" else calendar_id.lower()
 
     def change_role(self, calendar_id: str, who: str, role: str) -> Calendar:
+        if role not in ROLES:
+            raise errors.invalid()
         calendar = self.calendars[calendar_id]
         calendar.acl.pop(who, None)
         if role != "none":
@@ -115,10 +119,13 @@ class World:
 
     def next_due(self) -> int | None:
         """When something will happen by itself, if anything will."""
-        return min((due for due, _, _ in self._pending), default=None)
+        held = self.channels.due()
+        dues = [due for due, _, _ in self._pending]
+        return min(dues if held is None else [*dues, held], default=None)
 
     def settle(self) -> None:
-        """What was due by now has happened: conferences that were being made exist."""
+        """What was due by now has happened: conferences that were being made exist, nothing is held back."""
+        self.channels.release(self._clock())
         due = [entry for entry in self._pending if entry[0] <= self._clock()]
         self._pending = [entry for entry in self._pending if entry not in due]
         for _, calendar_id, event_id in due:
@@ -127,7 +134,7 @@ class World:
     # -- reading --
 
     def get(self, principal: str, calendar_id: str, event_id: str) -> Copy:
-        copy = occurrences.find(self.open(principal, calendar_id), event_id)
+        copy = self._find(self.open(principal, calendar_id), event_id)
         if copy is None:
             raise errors.not_found()
         return copy
@@ -228,6 +235,8 @@ class World:
             return calendar.events[copy.id]
 
     def rsvp(self, principal: str, calendar_id: str, event_id: str, response: str) -> Copy:
+        if response not in documents.ANSWERS:
+            raise errors.invalid()
         calendar, copy = self._to_write(principal, calendar_id, event_id)
         with self._action() as stamp:
             self._answer(copy, response, stamp)
@@ -241,6 +250,9 @@ class World:
             raise errors.invalid("Cannot change the organizer of this event.")
         if not copy.organized_here:
             raise errors.forbidden_for_non_organizer()
+        there = target.events.get(copy.id)
+        if there is not None and not _same_event(there, copy):
+            raise errors.duplicate()
         with self._action() as stamp:
             for one in (*source.exceptions(copy.id), copy):
                 shared = {**one.shared, "organizer": self._organizer(target.id)}
@@ -272,23 +284,27 @@ class World:
 
     def touch(self, calendar_id: str, event_id: str) -> Copy:
         """A write that changes nothing anybody can see: only the etag moves."""
-        calendar = self.calendars[calendar_id]
-        copy = calendar.events[event_id]
+        copy = self.calendars[calendar_id].events.get(event_id)
+        if copy is None:
+            raise errors.not_found()
         with self._action() as stamp:
             return self._rewrite(copy, stamp, updated=copy.updated)
 
     # -- what a write is made of --
 
+    def _find(self, calendar: Calendar, event_id: str) -> Copy | None:
+        return occurrences.find(calendar, event_id, self.switches.most_occurrences)
+
     def _to_write(
         self, principal: str, calendar_id: str, event_id: str, if_match: str = ""
     ) -> tuple[Calendar, Copy]:
         calendar = self.open(principal, calendar_id, "writerWithoutPrivateAccess")
-        copy = occurrences.find(calendar, event_id)
+        copy = self._find(calendar, event_id)
         if copy is None:
             raise errors.not_found()
         if copy.private.get("visibility") in ("private", "confidential"):
             self.open(principal, calendar_id, "writer")
-        if if_match not in ("", "*", f'"{copy.etag}"'):
+        if if_match and not {"*", f'"{copy.etag}"'} & {one.strip() for one in if_match.split(",")}:
             raise errors.condition_not_met()
         return calendar, copy
 
@@ -296,7 +312,7 @@ class World:
         document = documents.complete(calendar, body)
         wanted = document.pop("conferenceData", None)
         if wanted and conference_version == 1:
-            document["conferenceData"] = self._conference(wanted, None)
+            document["conferenceData"] = documents.conference(wanted, None)
         return documents.divide(document)
 
     def _birth(self, stamp: int, creator: str, organizer: str, event_id: str) -> Json:
@@ -321,14 +337,15 @@ class World:
         if conference_version != 1:
             change.pop("conferenceData", None)
         if whole:
-            kept = ("eventType",) if conference_version == 1 else ("eventType", "conferenceData")
+            erases = conference_version == 1 and self.switches.put_erases_conference
+            kept = ("eventType",) if erases else ("eventType", "conferenceData")
             new = {**{name: old[name] for name in kept if name in old}, **change}
         else:
             new = documents.merged(old, change)
         if new.get("eventType") != old["eventType"]:
             raise errors.invalid("Event type cannot be changed.")
         if "conferenceData" in change and new.get("conferenceData"):
-            new["conferenceData"] = self._conference(new["conferenceData"], old.get("conferenceData"))
+            new["conferenceData"] = documents.conference(new["conferenceData"], old.get("conferenceData"))
         return new
 
     def _heir(self, calendar: Calendar, master: Copy, at: series.Start, body: Json) -> tuple[str, Json]:
@@ -341,6 +358,8 @@ class World:
         lines = series.rest(master.recurrence, start, at)
         document = documents.complete(calendar, {**first, "recurrence": lines, **documents.writable(body)})
         shared, _ = documents.divide(document)
+        if not self.switches.conference_copied:
+            shared.pop("conferenceData", None)
         own = {"iCalUID": f"{new_id}@google.com", "sequence": 0}
         return new_id, {**shared, **documents.fixed(master), **own}
 
@@ -353,8 +372,10 @@ class World:
         names = {*shared, *copy.shared}
         differs = {name for name in names if shared.get(name) != copy.shared.get(name)}
         origin = self._original(copy)
-        if differs and origin is not None and not copy.organized_here:
-            documents.check_guest_may(copy, shared, differs)
+        if origin is not None and not copy.organized_here and documents.meddles(copy, shared, differs):
+            if self.switches.guest_edits == "refuse" or "extendedProperties" in differs:
+                raise errors.forbidden_for_non_organizer()
+            origin = None  # nobody else sees it
         if "start" in differs:
             shared["sequence"] += 1
         with self._action() as stamp:
@@ -384,20 +405,20 @@ class World:
     def _follow(self, old: Copy, new: Copy, stamp: int, heir: Copy | None = None) -> None:
         """Exceptions take on what their series changed; those that no series reaches become orphans."""
         home = self.calendars[new.calendar]
+        moved = old.shared["start"] != new.shared["start"]
         for exception in home.exceptions(old.id):
             at = occurrences.original_start(home, exception)
             reaching = (one for one in (new, heir) if one is not None and occurrences.reaches(home, one, at))
-            master = next(reaching, None)
+            master = next(reaching, new if moved and self.switches.moved_series == "keeps" else None)
             if master is None:
                 ties = ("recurringEventId", "originalStartTime")
                 shared = {name: value for name, value in exception.shared.items() if name not in ties}
                 bare = self._rewrite(exception, stamp, shared=shared, cancelled=True, orphan=True)
                 self._spread(bare, stamp)
                 continue
-            shared = {
-                **_following(exception.shared, old.shared, master.shared),
-                "recurringEventId": master.id,
-            }
+            follows = self.switches.exceptions_follow
+            kept = _following(exception.shared, old.shared, master.shared) if follows else exception.shared
+            shared = {**kept, "recurringEventId": master.id}
             self._spread(self._rewrite(exception, stamp, shared=shared), stamp)
 
     def _spread(self, original: Copy, stamp: int, lag: int = 0) -> None:
@@ -442,7 +463,7 @@ class World:
         if copy.organized_here:
             return copy
         home = self.calendars.get(copy.organizer)
-        found = occurrences.find(home, copy.id) if home else None
+        found = self._find(home, copy.id) if home else None
         return found if found is not None and _same_event(found, copy) else None
 
     def _put(
@@ -477,7 +498,15 @@ class World:
         )
         calendar.events[event_id] = copy
         self._touched[calendar.id] = None
+        if before is not None and before.cancelled and not cancelled and copy.recurrence:
+            self._show_again(calendar, copy)
         return copy
+
+    def _show_again(self, calendar: Calendar, master: Copy) -> None:
+        """With a series that comes back come the exceptions that its tombstone had hidden."""
+        for exception in calendar.exceptions(master.id):
+            if exception.stamp != master.stamp:
+                self._rewrite(exception, master.stamp)
 
     def _rewrite(
         self,
@@ -508,12 +537,9 @@ class World:
         yield stamp
         touched, self._touched = self._touched, {}
         for calendar_id in touched:
-            self.channels.notify(calendar_id, self.now(), self.switches)
+            self.channels.notify(calendar_id, self._clock(), self.switches)
 
     # -- conferences --
-
-    def _conference(self, wanted: Json, old: Json | None) -> Json:
-        return documents.conference(wanted, old, addon_writes=self.switches.addon_writes)
 
     def _expect_conference(self, copy: Copy) -> None:
         if documents.is_pending(copy):
@@ -533,12 +559,14 @@ class World:
 
     # -- channels --
 
-    def watch(self, principal: str, calendar_id: str, body: Json) -> Channel:
+    def watch(self, principal: str, calendar_id: str, body: Json, *, typed: bool = False) -> Channel:
         calendar = self.open(principal, calendar_id, "reader")
-        return self.channels.watch(calendar, calendar_id, principal, body, self.now(), self.switches)
+        return self.channels.watch(
+            calendar, calendar_id, principal, body, self._clock(), self.switches, typed=typed
+        )
 
     def stop(self, body: Json) -> None:
-        self.channels.stop(body, self.now())
+        self.channels.stop(body, self._clock())
 
     # -- the whole --
 

@@ -22,6 +22,8 @@ from sync.simulator.model import Copy, Query
 from .conftest import ME, YOU, Answer, Caller, Json, hours
 
 SEED = 11
+TEAM = "team@group.calendar.google.com"
+READERS = {ME: ME, YOU: YOU, TEAM: ME}  # who follows each calendar
 DAYS = st.integers(2, 27).map(lambda day: f"2026-03-{day:02d}")
 TITLES = st.sampled_from(["Plans", "Dishes", "Party"])
 PICKS = st.integers(0, 1_000)
@@ -30,7 +32,12 @@ BODIES = st.fixed_dictionaries(
     {"summary": TITLES, "day": DAYS},
     optional={
         "attendees": st.sampled_from(
-            [[], [{"email": YOU}], [{"email": ME}], [{"email": YOU}, {"email": "x@y.example"}]]
+            [
+                [],
+                [{"email": YOU}],
+                [{"email": ME}],
+                [{"email": YOU}, {"email": "x@y.example"}],
+            ]
         ),
         "recurrence": st.sampled_from([["RRULE:FREQ=DAILY"], ["RRULE:FREQ=WEEKLY;COUNT=3"]]),
         "reminders": st.sampled_from([{"useDefault": False}, {"useDefault": True}]),
@@ -52,13 +59,15 @@ class Twins(RuleBasedStateMachine):
         self.world = World(self.clock.now, SEED)
         for email in (ME, YOU):
             self.world.add_user(email)
+        self.world.add_calendar(TEAM, owner=ME)
+        Caller(self.simulator).act("add_calendar", id=TEAM)
         self.callers = {
             email: Caller(self.simulator, self.simulator.accounts.issue(email, 10**18)) for email in (ME, YOU)
         }
         self.known: list[str] = []
         self.series: list[str] = []
         self.etags: list[str] = []
-        self.mirrors: dict[str, dict[str, Json]] = {ME: {}, YOU: {}}
+        self.mirrors: dict[str, dict[str, Json]] = {calendar: {} for calendar in READERS}
         self.tokens: dict[str, tuple[str, int]] = {}
 
     def teardown(self) -> None:
@@ -137,6 +146,21 @@ class Twins(RuleBasedStateMachine):
         self.same(ME, answer, lambda: self.world.split(ME, ME, event, {"summary": title}))
 
     @precondition(lambda self: self.known)
+    @rule(pick=PICKS, back=st.booleans())
+    def move(self, pick: int, back: bool) -> None:
+        event, source, target = self.event(pick), *((TEAM, ME) if back else (ME, TEAM))
+        path = f"/calendars/{source}/events/{event}/move"
+        answer = self.callers[ME].call("events.move", "POST", path, destination=target)
+        self.same(ME, answer, lambda: self.world.move(ME, source, event, target))
+
+    @precondition(lambda self: self.series)
+    @rule(pick=PICKS, day=DAYS, calendar=st.sampled_from([ME, TEAM]))
+    def move_a_series_in_time(self, pick: int, day: str, calendar: str) -> None:
+        event, body = self.series[pick % len(self.series)], hours(day, 9, 10)
+        answer = self.callers[ME].patch(event, body, calendar)
+        self.same(ME, answer, lambda: self.world.patch(ME, calendar, event, body))
+
+    @precondition(lambda self: self.known)
     @rule(speaker=SPEAKERS, pick=PICKS)
     def restore(self, speaker: str, pick: int) -> None:
         event = self.event(pick)
@@ -159,30 +183,31 @@ class Twins(RuleBasedStateMachine):
         for clock in (self.simulator.clock, self.clock):
             clock.advance(seconds)
 
-    @rule(speaker=SPEAKERS, size=st.sampled_from([1, 2, 250]))
-    def sync(self, speaker: str, size: int) -> None:
+    @rule(calendar=st.sampled_from(list(READERS)), size=st.sampled_from([1, 2, 250]))
+    def sync(self, calendar: str, size: int) -> None:
         """One client follows deltas page by page, from its last token or from nothing."""
-        token, since = self.tokens.get(speaker, ("", None))
+        speaker = READERS[calendar]
+        token, since = self.tokens.get(calendar, ("", None))
         first: Json = {"syncToken": token} if token else {}
         query = Query(since=since, max_results=size)
         page: Json = {}
         while True:
-            page = self.callers[speaker].list(speaker, maxResults=size, **first, **_next(page)).body
-            expected = self.world.page(speaker, speaker, query)
+            page = self.callers[speaker].list(calendar, maxResults=size, **first, **_next(page)).body
+            expected = self.world.page(speaker, calendar, query)
             assert page["items"] == [shapes.listed(self.world, speaker, copy) for copy in expected.items]
             for item in page["items"]:
-                self.mirrors[speaker][item["id"]] = item
+                self.mirrors[calendar][item["id"]] = item
             if expected.next_page is None:
                 break
             query = expected.next_page
         assert expected.next_sync is not None
-        self.tokens[speaker] = page["nextSyncToken"], expected.next_sync
-        self.holds_what_a_full_listing_holds(speaker)
+        self.tokens[calendar] = page["nextSyncToken"], expected.next_sync
+        self.holds_what_a_full_listing_holds(speaker, calendar)
 
-    def holds_what_a_full_listing_holds(self, speaker: str) -> None:
-        full = {copy.id: copy for copy in self.world.page(speaker, speaker, Query(max_results=10**6)).items}
+    def holds_what_a_full_listing_holds(self, speaker: str, calendar: str) -> None:
+        full = {copy.id: copy for copy in self.world.page(speaker, calendar, Query(max_results=10**6)).items}
         self.simulator.world.watermark()  # the oracle gave one out just now: keep the twins alike
-        mirror = self.mirrors[speaker]
+        mirror = self.mirrors[calendar]
         gone = {name for name, item in mirror.items() if item["status"] == "cancelled"}
         orphaned = {
             name

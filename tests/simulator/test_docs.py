@@ -47,6 +47,31 @@ def test_every_act_fault_and_switch_is_on_the_page(name: str) -> None:
     assert f"`{name}`" in prose
 
 
+def rows() -> list[list[str]]:
+    """The fidelity table: behaviour, source, confidence, switch."""
+    table = PAGE.partition("| behaviour |")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()[2:]]
+
+
+def test_what_is_a_guess_has_a_switch() -> None:
+    assert len(rows()) > 40
+    known = {one.name for one in fields(Switches)} | {*TROUBLES}
+    for behaviour, _, confidence, switch in rows():
+        named = set(re.findall(r"`(\w+)`", switch))
+        assert named <= known, behaviour
+        assert named or "guess" not in confidence, behaviour
+
+
+def test_every_switch_is_on_the_page_as_it_is_set() -> None:
+    table = PAGE.partition("| switch | default |")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| `?([^`|]*?)`? \|", table, re.MULTILINE))
+    values = {one.name: one.default for one in fields(Switches)}
+    assert told == {
+        name: (value if isinstance(value, str) else json.dumps(value)) or "empty"
+        for name, value in values.items()
+    }
+
+
 def test_every_flag_is_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

@@ -192,7 +192,11 @@ def test_get_knows_what_the_client_already_has(me: Caller) -> None:
 
 def test_null_is_nothing_wherever_it_stands(me: Caller) -> None:
     event = me.insert(
-        {**hours("2026-03-02", 9, 10), "attendees": None, "extendedProperties": {"private": None}}
+        {
+            **hours("2026-03-02", 9, 10),
+            "attendees": None,
+            "extendedProperties": {"private": None},
+        }
     ).body
     assert "attendees" not in event
     changed = me.patch(

@@ -250,8 +250,46 @@ def test_a_reordered_notification_comes_behind_the_next_one(me: Caller, receiver
     assert numbers == sorted(numbers, reverse=True)
 
 
-def test_a_changed_role_can_kill_tokens(me: Caller) -> None:
-    me.fault(switch="acl_change_kills_tokens", to=True)
-    token = me.token()
-    me.act("change_role", user="third@example.com", role="reader")
-    assert me.list(syncToken=token).reason == "fullSyncRequired"
+def test_a_reordered_notification_that_nothing_follows_comes_after_a_while(
+    frozen: Simulator, receiver: Receiver
+) -> None:
+    me = Caller(frozen)
+    me.watch(channel(receiver))
+    me.fault(push="reorder", delay_s=30)
+    me.meeting()
+    me.sim("POST", "clock", {"advance_s": 29})
+    me.settle()
+    assert receiver.states() == ["sync"]
+    me.sim("POST", "clock", {"advance_s": 1})
+    me.settle()
+    assert receiver.states() == ["sync", "exists"]
+
+
+def test_on_a_real_clock_it_comes_by_itself(me: Caller, receiver: Receiver) -> None:
+    me.watch(channel(receiver))
+    me.fault(push="reorder", delay_s=0.01)
+    me.meeting()
+    assert [headers["x-goog-resource-state"] for headers in receiver.wait_for(2)].count("exists") == 1
+
+
+def test_a_reset_forgets_what_is_on_its_way(frozen: Simulator, receiver: Receiver) -> None:
+    me = Caller(frozen)
+    me.watch(channel(receiver))
+    me.settle()
+    me.fault(push="delay", delay_s=30)
+    me.meeting()
+    me.sim("POST", "reset")
+    me.sim("POST", "clock", {"advance_s": 60})
+    me.settle()
+    assert receiver.states() == ["sync"]
+
+
+def test_a_request_that_one_quota_refuses_costs_the_other_nothing(frozen: Simulator) -> None:
+    me = Caller(frozen)
+    me.fault(quota="user", per_minute=2)
+    me.fault(quota="project", per_minute=1)
+    assert [me.list(quotaUser=who).status for who in ("one", "two", "two", "two")] == [200, 403, 403, 403]
+    me.sim("DELETE", "faults")
+    me.fault(quota="user", per_minute=2)
+    me.fault(quota="user", per_minute=3)
+    assert [me.list().status for _ in range(3)] == [200, 200, 403]

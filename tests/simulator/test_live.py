@@ -10,9 +10,30 @@ import pytest
 
 from sync.simulator import Simulator
 
-from .conftest import ME
+from .conftest import Caller
 from .scenario import play
 from .test_official_client import service_for
+
+
+def played(service: Any) -> dict[str, Any]:
+    """The shapes of the scenario, in a calendar made for it and deleted after it, whatever happens."""
+    made = service.calendars().insert(body={"summary": "scenario", "timeZone": "UTC"}).execute()
+    try:
+        return dict(play(service, made["id"]))
+    finally:
+        service.calendars().delete(calendarId=made["id"]).execute()
+
+
+def google() -> Any:
+    import google.auth
+    from google.auth.exceptions import GoogleAuthError
+    from googleapiclient.discovery import build
+
+    try:
+        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/calendar"])
+    except (GoogleAuthError, OSError) as missing:
+        pytest.fail(f"SYNC_LIVE=1 needs application default credentials: {missing}", pytrace=False)
+    return build("calendar", "v3", static_discovery=True, credentials=credentials)
 
 
 def test_google_and_the_simulator_answer_in_the_same_shapes(simulator: Simulator) -> None:
@@ -20,17 +41,20 @@ def test_google_and_the_simulator_answer_in_the_same_shapes(simulator: Simulator
         pytest.skip(
             "SYNC_LIVE=1 plays the scenario to Google, in a calendar made for it and deleted after it"
         )
-    import google.auth
-    from googleapiclient.discovery import build
+    with closing(google()) as live, closing(service_for(simulator)) as service:
+        assert played(service) == played(live)
 
-    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/calendar"])
-    with closing(build("calendar", "v3", static_discovery=True, credentials=credentials)) as google_service:
-        made: Any = (
-            google_service.calendars().insert(body={"summary": "scenario", "timeZone": "UTC"}).execute()
-        )
-        try:
-            live = dict(play(google_service, made["id"]))
-        finally:
-            google_service.calendars().delete(calendarId=made["id"]).execute()
-    with closing(service_for(simulator)) as service:
-        assert dict(play(service, ME)) == live
+
+def test_the_scenario_leaves_no_calendar_behind_even_if_it_breaks(
+    me: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    with closing(service_for(me.simulator)) as service:
+        assert played(service)["a stale etag"]["reason"] == "conditionNotMet"
+        monkeypatch.setitem(globals(), "play", broken)
+        with pytest.raises(ZeroDivisionError):
+            played(service)
+    calendars = me.sim("GET", "state")["calendars"]
+    assert [one["deleted"] for one in calendars.values()] == [False, False, True, True]

@@ -231,7 +231,10 @@ def test_an_all_day_series_names_its_occurrences_by_date(me: Caller) -> None:
 def test_a_series_is_in_a_window_while_any_occurrence_ends_in_it(me: Caller, dishes: Json) -> None:
     short = me.insert({**hours("2026-03-02", 9, 10), "recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}).body
     assert sorted(ids(me.everything(timeMin="2026-03-04T08:30:00Z")[0])) == sorted(
-        [dishes["id"], short["id"]]
+        [
+            dishes["id"],
+            short["id"],
+        ]
     )
     assert ids(me.everything(timeMin="2026-03-04T09:00:00Z")[0]) == [dishes["id"]]
 
@@ -257,3 +260,31 @@ def test_a_guest_can_leave_one_occurrence(me: Caller, you: Caller) -> None:
 def test_a_guest_of_one_occurrence_has_only_that(me: Caller, you: Caller, dishes: Json) -> None:
     me.patch(occurrence(dishes, "2026-03-04"), {"attendees": [{"email": YOU}]})
     assert ids(you.everything(YOU)[0]) == [occurrence(dishes, "2026-03-04")]
+
+
+def test_a_series_that_comes_back_shows_all_its_exceptions_again(me: Caller, dishes: Json) -> None:
+    """Also those it lost while it was away: their old tombstones had gone unseen behind its own."""
+    away = "team@group.calendar.google.com"
+    me.act("add_calendar", id=away)
+    lost, kept = occurrence(dishes, "2026-03-04"), occurrence(dishes, "2026-03-09")
+    for one in (lost, kept):
+        me.patch(one, {"summary": "Party"})
+    token = me.token()
+    me.act("move_to_calendar", event=dishes["id"], to=away)
+    assert ids(me.delta(token)) == [dishes["id"]]
+    times = {"start": "2026-03-05T09:00:00+01:00", "end": "2026-03-05T10:00:00+01:00"}
+    me.act("move", calendar=away, event=dishes["id"], **times)
+    gone = me.token()
+    me.act("move_to_calendar", calendar=away, event=dishes["id"], to=ME)
+    delta = {item["id"]: item["status"] for item in me.delta(gone)}
+    assert delta == {dishes["id"]: "confirmed", lost: "cancelled", kept: "confirmed"}
+    assert {item["id"]: item["status"] for item in me.everything()[0]} == delta
+
+
+def test_a_series_never_lands_on_another_event_of_its_name(me: Caller, dishes: Json) -> None:
+    away = "team@group.calendar.google.com"
+    me.act("add_calendar", id=away)
+    me.insert({"id": dishes["id"], **hours("2026-03-02", 9, 10)}, away)
+    path = f"/calendars/{ME}/events/{dishes['id']}/move"
+    answer = me.call("events.move", "POST", path, destination=away)
+    assert (answer.status, answer.reason) == (409, "duplicate")
