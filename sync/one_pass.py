@@ -7,8 +7,9 @@ from typing import assert_never
 from sync import logs, wake
 from sync.apply import Applied, apply
 from sync.errors import AccessLost, LeaseLost, SyncError, Transient
+from sync.ledger import Ledger
 from sync.policy import Policy
-from sync.ports import Busy, Claimed, Closing, Idle, Outside
+from sync.ports import Busy, Claimed, Closing, Idle, Outside, Progress
 from sync.pull import Pulled, pull
 from sync.tenure import Tenure
 
@@ -59,15 +60,22 @@ def _rounds(tenure: Tenure) -> None:
     for _ in range(_ROUNDS):
         pulled = pull(tenure)
         applied = apply(tenure, pulled)
-        due_at = _due_at(tenure, applied)
         _log(tenure, pulled, applied)
+        if not pulled.complete:
+            break
+        due_at = _due_at(tenure, applied)
         if _close(tenure, Closing(due_at, applied.work_at, pulled.progress)):
             if applied.work_at is not None:
                 _wake(tenure, applied.work_at)
             return
+        if pulled.progress != Progress():  # going round must not lose a listing that took a whole pass
+            tenure.change(_nothing, pulled.progress)
         tenure.record = tenure.outside.store.calendar(tenure.record.key) or tenure.record
-    _give_back(tenure)
-    _wake(tenure, tenure.now())
+    _hand_over(tenure)
+
+
+def _nothing(_book: Ledger, _now: float) -> None:
+    """What is to be stored is beside the ledger."""
 
 
 def _due_at(tenure: Tenure, applied: Applied) -> float:
@@ -78,6 +86,13 @@ def _due_at(tenure: Tenure, applied: Applied) -> float:
 
 def _close(tenure: Tenure, closing: Closing) -> bool:
     return tenure.outside.store.close(tenure.hold, tenure.record.generation, closing)
+
+
+def _hand_over(tenure: Tenure) -> None:
+    """Release with work left, and ask for another pass at once: nothing has failed."""
+    now = tenure.now()
+    _last_word(tenure, Closing(now, None, finished=False))
+    _wake(tenure, now)
 
 
 def _give_back(tenure: Tenure) -> None:
@@ -107,7 +122,7 @@ def _log(tenure: Tenure, pulled: Pulled, applied: Applied) -> None:
     logs.write(
         logs.Record.PASS,
         calendar=tenure.record.key,
-        outcome="done",
+        outcome="done" if pulled.complete else "out of time: goes on in another pass",
         listing="full" if pulled.full else "incremental",
         pages=pulled.pages,
         items=pulled.items,

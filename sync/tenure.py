@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from sync.errors import AccessLost, Gone, Transient
+from sync.errors import AccessLost, Gone, LeaseLost, Transient
 from sync.event import Event, Kind, Unreadable, tombstone
 from sync.ledger import Ledger
 from sync.policy import Policy
@@ -12,6 +12,7 @@ from sync.ports import CalendarRecord, Claimed, Outside, Progress
 T = TypeVar("T")
 
 _LONGEST_S = 240.0  # well within what a queue waits for an answer
+_LISTING_S = 180.0  # of that: what is recorded is to be applied as well, however long the listing
 
 Item = Event | Unreadable
 
@@ -36,10 +37,16 @@ class Tenure:
         """Whether this pass has taken so long that others should have a turn."""
         return self.now() > self._began + _LONGEST_S
 
+    def has_listed_long(self) -> bool:
+        """Whether the rest of this pass belongs to applying what is recorded."""
+        return self.now() > self._began + _LISTING_S
+
     def stay(self, takes_s: float) -> None:
         """No call may outlast our share of the lease: renew it first where it might. Raises LeaseLost."""
         if not self.hold.may_start(self.outside.clock.monotonic(), takes_s):
             self.hold = self.outside.store.renew(self.hold)
+            if not self.hold.may_start(self.outside.clock.monotonic(), takes_s):
+                raise LeaseLost("renewed, and as good as over already: the answer came late")
 
     def change(self, body: Callable[[Ledger, float], T], progress: Progress | None = None) -> T:
         """Change the ledger in one transaction, which also renews the lease. Raises LeaseLost."""
