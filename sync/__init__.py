@@ -11,6 +11,7 @@ The house, in reading order:
     pull             listing -> ledger -> token
     event            the only place that knows Google's event JSON
     recognise        which conference an event carries
+    rules            what the settings make of an event
     ledger           which event carries which conference; record(event)
     conference       what we know and want of one conference, and how that changes
     meeting          what a provider is told, and its fingerprint
@@ -21,8 +22,8 @@ The house, in reading order:
     tend             converge channels, sweep calendars
     tenure           what is done under one calendar's lease
     ports            what all of these ask of the world outside
-    account cursor lease channel codes errors policy records   nouns, tables and arithmetic
+    account words cursor lease channel codes errors policy records   nouns, tables and arithmetic
     settings keyfile logs wiring                          the environment, the keys, the records, the one assembly
     google conferences local                              adapters: they know ports and nouns, never use cases
-    simulator cli                                         a stand-in for Google Calendar; the command line
+    simulator cli testing                                 a stand-in for Google; the command line; for plug-ins
 """

@@ -49,6 +49,11 @@ class Account:
         return self.answers or self.probe == who
 
 
+def account_name(provider: str, account: str) -> str:
+    """What an account is called among those of all providers."""
+    return f"{provider}:{account}" if account else provider
+
+
 def approached(account: Account, now: float, who: str, takes_s: float) -> Account:
     """Somebody wants to ask it. After a pause the first to come is the probe, and all others wait for it."""
     if account.answers or now < account.paused_until:

@@ -14,7 +14,7 @@ from sync import decide, ledger, logs, meeting
 from sync.codes import Code
 from sync.conference import Conference, Intent, State
 from sync.decide import Action, Confirm, Evidence, Nothing, Update, Verify
-from sync.errors import AuthFailed, Gone, RateLimited, Refused, SyncError, Transient, Unsupported
+from sync.errors import AuthFailed, Gone, NewerRecord, RateLimited, Refused, SyncError, Transient, Unsupported
 from sync.event import Event, Kind
 from sync.ledger import Ledger
 from sync.meeting import Meeting
@@ -90,7 +90,7 @@ class _Apply:
     # --- one conference ---------------------------------------------------------------------------------
 
     def _look_at(self, item: Conference) -> None:
-        if item.key.provider not in self._policy.rules.providers:
+        if not self._policy.rules.knows(item.key.provider, item.account):
             return self._postpone(item, self._policy.sweep_s, Code.NOT_OURS)
         if self._looks[item.key] > _LOOKS:
             return self._postpone(item, self._patience(item), Code.RETRY_LATER)
@@ -156,10 +156,20 @@ class _Apply:
 
     def _perform(self, item: Conference, call_s: float, call: Callable[[], Outcome]) -> None:
         """Intent, the one provider call, and what it came to: in this order, whatever happens in between."""
+        clock = self._outside.clock
+        at_latest = clock.monotonic() + _SLACK_S  # read before: the intent's time counts from then or later
         intent = self._intend(item, call_s + _SLACK_S)
         if intent is None:
-            return
+            return None
         self._tenure.stay(call_s + _SLACK_S)
+        if clock.monotonic() > at_latest:  # before the call ended, others could take it for a predecessor's
+            again_s = self._patience(item)
+            self._settle(
+                item.key,
+                intent,
+                lambda c, now: conferences.postponed(c, now, now + again_s, Code.RETRY_LATER),
+            )
+            return self._note(item.key, Code.RETRY_LATER, "its intent was as good as over")
         self._applied.calls += 1
         deleting = not intent.want.fingerprint
         try:
@@ -171,9 +181,14 @@ class _Apply:
             self._pauses.judge(item, None)
             code, why = _success(outcome, deleting), _told(outcome)
             settle = self._confirmed(item, intent, code)
-        braked = code in (Code.DELETED, Code.DELETED_ALREADY) and not item.approved
-        self._settle(item.key, intent, settle, Progress(deleted_at=self._tenure.now()) if braked else None)
-        self._note(item.key, code, why)
+        self._settle(item.key, intent, settle, self._braking(item, code))
+        return self._note(item.key, code, why)
+
+    def _braking(self, item: Conference, code: Code) -> Progress | None:
+        """What counts as a deletion: also one of unknown outcome, when the conference proves to be lost."""
+        deleted = code in (Code.DELETED, Code.DELETED_ALREADY) and not item.approved
+        perhaps_ours = code is Code.LOST and (item.verify_at is not None or item.intent is not None)
+        return Progress(deleted_at=self._tenure.now()) if deleted or perhaps_ours else None
 
     def _intend(self, item: Conference, takes_s: float) -> Intent | None:
         """Claim the call for the very want we decided on.
@@ -193,7 +208,9 @@ class _Apply:
 
         return self._tenure.change(body)
 
-    def _settle(self, key: ConferenceKey, intent: Intent, settle: Change, progress: Progress | None) -> None:
+    def _settle(
+        self, key: ConferenceKey, intent: Intent, settle: Change, progress: Progress | None = None
+    ) -> None:
         def body(book: Ledger, now: float) -> None:
             current = book.conference(key)
             if current is not None and conferences.is_ours(current, intent):
@@ -254,7 +271,8 @@ class _Apply:
             return self._note(item.key, _code_of(error, deleting=False), str(error))
         self._pauses.judge(item, None)
         if actual is None:
-            self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST))
+            lost = self._braking(item, Code.LOST)
+            self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST), lost)
             return self._note(item.key, Code.LOST, "not found when read back")
         # A provider's answer does not tell its recurrence: a series that was told one is told again.
         tells_all = not (wanted.recurrence and "recurrence" in provider.capabilities)
@@ -282,14 +300,21 @@ class _Apply:
             if seen is None:
                 self._postpone(item, self._patience(item), Code.RETRY_LATER)
                 return None
-            if not isinstance(seen, Event) or not _is_as_recorded(seen, use.fingerprint):
+            if not isinstance(seen, Event) or not self._is_as_recorded(seen, item.key, use.fingerprint):
                 self._bring_up_to_date(item, calendar, ref, seen)
                 return None
             events[ref] = seen
         if not events:
             self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
             return None
-        return meeting.meeting(events, meeting.leader({ref: item.refs[ref].reach for ref in events}))
+        lead = meeting.leader({ref: item.refs[ref].reach for ref in events})
+        return meeting.meeting(
+            events, lead, item.refs[lead].moved.values(), self._policy.rules.told(item.key)
+        )
+
+    def _is_as_recorded(self, event: Event, key: ConferenceKey, fingerprint: str) -> bool:
+        times = event.times
+        return times is not None and self._policy.rules.fingerprint(event, times, key) == fingerprint
 
     def _readable(self, ref: str) -> CalendarRecord | None:
         """The calendar a ref is in, if it can be read."""
@@ -333,7 +358,12 @@ class _Apply:
 
     def _is_unused(self, item: Conference) -> bool:
         """Whether every calendar and every event concerned has said so. If not, it was seen to."""
-        unlisted = [each.key for each in self._group() if self._looked_at(each) <= (item.dropped_at or 0)]
+        try:
+            group = self._group()
+        except NewerRecord:  # where the event may have moved: a calendar that a later version looks after
+            self._postpone(item, self._policy.sweep_s, Code.DELETION_WAITING)
+            return False
+        unlisted = [each.key for each in group if self._looked_at(each) <= (item.dropped_at or 0)]
         if unlisted:
             for key in unlisted:
                 self._wake(key)
@@ -396,7 +426,7 @@ class _Apply:
         self._change(item, lambda current, now: conferences.waiting(current, now, until, code))
         self._note(item.key, code, why)
 
-    def _change(self, item: Conference, change: Change) -> None:
+    def _change(self, item: Conference, change: Change, progress: Progress | None = None) -> None:
         """Change one conference, if its want is still the one we looked at and nobody is at it."""
 
         def body(book: Ledger, now: float) -> None:
@@ -404,7 +434,7 @@ class _Apply:
             if current is not None and current.want == item.want and not _is_claimed(current, now):
                 book.put_conference(change(current, now))
 
-        self._tenure.change(body)
+        self._tenure.change(body, progress)
 
     def _note(self, key: ConferenceKey, code: Code, why: str) -> None:
         self._applied.codes[code] += 1
@@ -425,10 +455,6 @@ class _Apply:
 
 def _is_claimed(item: Conference, now: float) -> bool:
     return item.intent is not None and now < item.intent.until
-
-
-def _is_as_recorded(event: Event, fingerprint: str) -> bool:
-    return event.times is not None and meeting.fingerprint(event, event.times) == fingerprint
 
 
 def _success(outcome: Outcome, deleting: bool) -> Code:

@@ -7,14 +7,16 @@ a later read of the conference pays.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from sync import meeting
 from sync.codes import Code
-from sync.meeting import Reach
+from sync.meeting import Moved, Reach
 from sync.recognise import ConferenceKey
 
 _DECISIONS_KEPT = 5
+_MOVED_KEPT = 100  # occurrences of one series
 _UNLIKE_ANY = "?"  # a fingerprint of what its provider has, which is not what we know of
 _FORMER_KEPT = 100  # asked before a deletion; what went before so many others is long gone
 
@@ -35,6 +37,12 @@ class Ref:
 
     fingerprint: str
     reach: Reach
+    moved: Mapping[str, Moved] = field(default_factory=dict)  # of a series: by original start
+
+    @property
+    def shape(self) -> str:
+        """The fingerprint of all that this use makes of the conference."""
+        return meeting.with_moved(self.fingerprint, self.moved.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +124,52 @@ def used(
     found = replace(
         conference,
         home=home,
-        refs={**conference.refs, ref: use},
+        refs={**conference.refs, ref: _with_what_moved(use, conference.refs.get(ref))},
         former={key: value for key, value in conference.former.items() if key != ref},
         account=account,
         locator=locator or conference.locator,
     )
     return _wanting(found, now)
+
+
+def _with_what_moved(use: Ref, before: Ref | None) -> Ref:
+    """A series keeps its moved occurrences, unless it has itself moved: then Google tells them anew."""
+    if before is None or not use.reach.repeats or use.reach.start != before.reach.start:
+        return use
+    return replace(use, moved=before.moved)
+
+
+def moved(conference: Conference, ref: str, occurrence: Moved, since: float, now: float) -> Conference:
+    """An occurrence of a series that uses this conference has moved, or is back."""
+    use = conference.refs[ref]
+    kept = {
+        key: each for key, each in use.moved.items() if key >= _text_of(since) and key != occurrence.original
+    }
+    if not _is_where_the_rule_says(occurrence, use.reach) and occurrence.original >= _text_of(since):
+        kept[occurrence.original] = occurrence
+    latest = dict(sorted(kept.items())[-_MOVED_KEPT:])
+    return _wanting(replace(conference, refs={**conference.refs, ref: replace(use, moved=latest)}), now)
+
+
+def _is_where_the_rule_says(occurrence: Moved, series: Reach) -> bool:
+    start, end = occurrence.start, occurrence.end
+    if start is None or end is None:
+        return False
+    return start == _moment(occurrence.original) and end - start == series.length_s
+
+
+def _moment(original: str) -> float | None:
+    """The original start of an occurrence, in seconds since the epoch; None if it was not told."""
+    try:
+        at = datetime.fromisoformat(original)
+    except ValueError:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _text_of(at: float) -> str:
+    """The day of a moment: sorts before the original starts of that day, which are written the same way."""
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 def unused(conference: Conference, ref: str, home: str, now: float) -> Conference:
@@ -156,7 +204,7 @@ def _wanting(conference: Conference, now: float) -> Conference:
     """Derive the want from the refs; a new version if it differs."""
     refs = conference.refs
     lead = meeting.leader({key: ref.reach for key, ref in refs.items()}) if refs else ""
-    prints = {key: ref.fingerprint for key, ref in refs.items()}
+    prints = {key: ref.shape for key, ref in refs.items()}
     fingerprint = meeting.joint_fingerprint(prints, lead) if refs else ""
     if fingerprint == conference.want.fingerprint:
         return replace(conference, want=replace(conference.want, leader=lead))

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
@@ -66,6 +67,8 @@ class Event:
     carried: Carried | None
     whole: bool  # nothing of it was hidden from us: absence of a conference means there is none
     organizer: str = ""  # an address, in lower case
+    agenda: str = ""  # the description as plain text, if we asked for it
+    invitees: tuple[str, ...] = ()  # addresses, in lower case and in order, if we asked for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,12 @@ class Unreadable:
 TITLE_LIMIT = 1024
 TEXT_LIMIT = 1300  # what Google allows an entry point's URI, the longest of the other texts we keep
 URIS_LIMIT = 10
+AGENDA_LIMIT = 4000
+INVITEES_LIMIT = 500
 
 # Events: insert, `id`: lower-case base32hex, 5 to 1024 characters; imports and occurrences add a few more.
 ID = re.compile(r"[\w.@+=-]{1,1024}", re.ASCII)
+UNPRINTABLE_BUT_LINES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of surrogate pairs
 
 # Google also writes "GMT-07:00". Names are judged by their shape: which of them exist depends on the machine.
@@ -118,7 +124,48 @@ def parse(raw: object, *, time_zone: str = "UTC", access_role: str = "owner") ->
         carried=carried,
         whole=_whole(raw, access_role) and not _is_unclear(raw, carried),
         organizer=_text(_at(raw, "organizer", "email")).lower(),
+        agenda=_agenda(_at(raw, "description")),
+        invitees=_invitees(_at(raw, "attendees")),
     )
+
+
+class Items(Collection[Event | Unreadable]):
+    """The items of one page, each read only when it is come to: most events concern nobody."""
+
+    def __init__(self, raws: Sequence[object], *, time_zone: str, access_role: str) -> None:
+        self._raws = raws
+        self._time_zone = time_zone
+        self._access_role = access_role
+
+    def __len__(self) -> int:
+        return len(self._raws)
+
+    def __iter__(self) -> Iterator[Event | Unreadable]:
+        return map(self._read, self._raws)
+
+    def __contains__(self, item: object) -> bool:
+        return any(each == item for each in self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Collection) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def carrying_or(self, is_wanted: Callable[[str], bool]) -> Iterator[Event | Unreadable]:
+        """Those with conference data, and those that are wanted by their id."""
+        for raw in self._raws:
+            plain = _id_of_plain(raw)
+            if not plain or is_wanted(plain):
+                yield self._read(raw)
+
+    def _read(self, raw: object) -> Event | Unreadable:
+        return parse(raw, time_zone=self._time_zone, access_role=self._access_role)
+
+
+def _id_of_plain(raw: object) -> str:
+    """The id of an item without conference data; empty for all others."""
+    event_id = raw.get("id") if isinstance(raw, dict) and "conferenceData" not in raw else ""
+    return event_id if isinstance(event_id, str) else ""
 
 
 def tombstone(event_id: str) -> Event:
@@ -218,7 +265,25 @@ def _title(raw: object) -> str:
     return UNPRINTABLE.sub("", summary)[:TITLE_LIMIT] if isinstance(summary, str) else ""
 
 
+def _agenda(description: object) -> str:
+    """The words of a description, which is text or HTML."""
+    if not isinstance(description, str):
+        return ""
+    from sync.words import words  # here: the public door, which reads no event, starts without a parser
+
+    return UNPRINTABLE_BUT_LINES.sub(" ", words(description[: 4 * AGENDA_LIMIT]))[:AGENDA_LIMIT]
+
+
+def _invitees(attendees: object) -> tuple[str, ...]:
+    """Who is invited: people, not rooms."""
+    invited = (each for each in _list(attendees) if _at(each, "resource") is not True)
+    addresses = {_text(_at(each, "email")).lower() for each in invited}
+    return tuple(sorted(filter(None, addresses))[:INVITEES_LIMIT])
+
+
 def _carried(raw: object) -> Carried | None:
+    if raw is None:
+        return None
     carried = Carried(
         solution_type=_text(_at(raw, "conferenceSolution", "key", "type")),
         solution_name=_text(_at(raw, "conferenceSolution", "name")),

@@ -10,19 +10,19 @@
 | guest copy                                    | is released, and a series' occurrences with it       |
 | masked, so that nobody can say whose it is    | stays                                                |
 | organizer copy with one that is ours no more  | is released: settings delete nothing                 |
-| occurrence with the conference of its series  | is its series' ref                                   |
+| occurrence with the conference of its series  | is its series' ref, which notes where it has moved   |
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from sync import conference as conferences
-from sync import meeting
-from sync.account import Clients, account_of
 from sync.codes import Code
 from sync.conference import Conference, Ref
 from sync.event import Event, Kind, Times, Unreadable
-from sync.recognise import ConferenceKey, System, recognise
+from sync.meeting import Moved
+from sync.recognise import ConferenceKey
+from sync.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Link:
     exceptions: tuple[str, ...] = ()  # occurrences of this series with a link of their own
     doubted_at: float | None = None  # a full listing did not mention it: ask for it by name
     carried: str = ""  # the trace of the conference data it was made from
+    account: str = ""  # of the provider's, that looks after this organizer
+    series: str = ""  # of an occurrence: the series it was last seen in
 
     @property
     def ref(self) -> str:
@@ -53,40 +55,6 @@ def event_of(ref: str) -> tuple[str, str]:
     """The calendar key and the event id of a ref."""
     calendar_key, _, event_id = ref.partition(".")
     return calendar_key, event_id
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How to recognise conferences, and which providers we act on."""
-
-    systems: Sequence[System]
-    providers: frozenset[str]
-    accounts: Mapping[str, Sequence[Clients]] = field(default_factory=dict)  # of providers with several
-
-    def ours(self, event: Event, link: Link | None) -> ConferenceKey | Code:
-        """The conference we may change for this event, or the reason why there is none."""
-        seen = recognise(event.carried, self.systems, link.conference if link else None)
-        if seen is None:
-            return Code.NO_CONFERENCE if event.carried is None else Code.NOT_OURS
-        if seen.personal:
-            return Code.PERSONAL_ROOM
-        ours = seen.key.provider in self.providers and self.account(event, seen.key) is not None
-        return seen.key if ours else Code.NOT_OURS
-
-    def account(self, event: Event, key: ConferenceKey) -> str | None:
-        """The account that looks after this organizer's conferences. None: nobody's."""
-        return account_of(event.organizer, self.accounts.get(key.provider, (Clients(""),)))
-
-    def locator(self, event: Event, key: ConferenceKey) -> str:
-        """Where this conference is joined, if that is what its provider finds it by."""
-        located = any(system.located for system in self.systems if system.provider == key.provider)
-        seen = recognise(event.carried, self.systems, key) if located else None
-        return seen.url if seen is not None and seen.key == key else ""
-
-    def carries(self, event: Event, key: ConferenceKey) -> bool:
-        """Whether this event carries that very conference."""
-        seen = recognise(event.carried, self.systems, key)
-        return seen is not None and seen.key == key
 
 
 ReadLinks = Callable[[Iterable[str]], Mapping[str, Link]]
@@ -124,6 +92,11 @@ class Ledger:
             self._conferences[key] = self._read_conferences([key]).get(key)
         return self._conferences[key]
 
+    @property
+    def changes(self) -> int:
+        """How many documents are to be written."""
+        return len(self.changed_links) + len(self.changed_conferences)
+
     def put_link(self, link: Link) -> None:
         if link != self._links.get(link.event_id):
             self._links[link.event_id] = self.changed_links[link.event_id] = link
@@ -138,22 +111,20 @@ def record(ledger: Ledger, item: Event | Unreadable, rules: Rules, now: float, s
 
     `since`: events that ended before this (seconds since the epoch) and are not known yet are left alone.
     """
-    link = ledger.link(item.id)
-    if link is not None and link.doubted_at is not None:
-        link = replace(link, doubted_at=None)  # it was seen, or has answered: there is no doubt any more
-        ledger.put_link(link)
-    if isinstance(item, Unreadable):
-        return Code.MALFORMED
-    if item.kind is Kind.TOMBSTONE or item.times is None:
-        return _cancelled(ledger, link, now)
-    if item.kind is Kind.GUEST:
-        return _guest_copy(ledger, link, now) if item.whole else Code.ACCESS_LOST
-    ours = rules.ours(item, link)
+    return _Recording(ledger, rules, now, since).record(item)
+
+
+def link_of(calendar_key: str, event: Event, rules: Rules) -> Link | None:
+    """The link that an event makes by itself; None if it makes none, or if more than itself has a say in it.
+
+    An event whose link is just this one has been recorded as it is: recording it again would change nothing.
+    """
+    if event.times is None or event.kind not in (Kind.ORGANIZER, Kind.SERIES):
+        return None
+    ours = rules.ours(event, None)
     if isinstance(ours, Code):
-        return _without(ledger, item, link, rules, ours, now)
-    if _speaks_through_its_series(ledger, item, ours):
-        return _through_series(ledger, item, item.times, ours, link, now)
-    return _carrying(ledger, item, item.times, ours, link, rules, now, since)
+        return None
+    return _link(calendar_key, event, ours, rules, rules.use(event, event.times, ours))
 
 
 def in_order(items: Iterable[Event | Unreadable]) -> list[Event | Unreadable]:
@@ -161,151 +132,203 @@ def in_order(items: Iterable[Event | Unreadable]) -> list[Event | Unreadable]:
     return sorted(items, key=lambda item: isinstance(item, Event) and item.occurrence is not None)
 
 
-def _cancelled(ledger: Ledger, link: Link | None, now: float) -> Code:
-    if link is None:
-        return Code.NO_CONFERENCE
-    ledger.prefetch(link.exceptions)
-    for exception in link.exceptions:
-        _goes(ledger, ledger.link(exception), now)
-    ledger.put_link(replace(link, exceptions=()))
-    return _goes(ledger, ledger.link(link.event_id), now)
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """One transaction's recording of what was seen."""
+
+    ledger: Ledger
+    rules: Rules
+    now: float
+    since: float
+
+    def record(self, item: Event | Unreadable) -> Code | None:
+        link = self.ledger.link(item.id)
+        if link is not None and link.doubted_at is not None:
+            link = replace(link, doubted_at=None)  # it was seen, or has answered: there is no doubt any more
+            self.ledger.put_link(link)
+        if isinstance(item, Unreadable):
+            return Code.MALFORMED
+        if item.kind is Kind.TOMBSTONE or item.times is None:
+            return self._cancelled(item, link)
+        if item.kind is Kind.GUEST:
+            return self._guest_copy(link) if item.whole else Code.ACCESS_LOST
+        ours = self.rules.ours(item, link.conference if link else None)
+        if isinstance(ours, Code):
+            return self._without(item, link, ours)
+        if self._series_with(item, ours) is not None:
+            return self._through_series(item, item.times, ours, link)
+        return self._carrying(item, item.times, ours, link)
+
+    def _cancelled(self, event: Event, link: Link | None) -> Code | None:
+        if link is None:
+            return self._cancelled_occurrence(event)
+        for exception in self._own_exceptions(link):
+            self._goes(exception)
+        self.ledger.put_link(replace(link, exceptions=()))
+        return self._goes(self.ledger.link(link.event_id))
+
+    def _cancelled_occurrence(self, event: Event) -> Code | None:
+        """One that had no conference of its own: its series goes on without it."""
+        series = self._series(event)
+        if series is None or not series.live or series.conference is None:
+            return Code.NO_CONFERENCE
+        return self._moves(event, series.conference, Moved(_original(event), None, None))
+
+    def _guest_copy(self, link: Link | None) -> Code:
+        if link is not None:
+            for exception in self._own_exceptions(link):
+                self._is_released(exception)
+            self._is_released(link)
+        return Code.GUEST_COPY
+
+    def _own_exceptions(self, series: Link) -> list[Link]:
+        """The occurrences that go with this series: not those that a split has given to another one since."""
+        self.ledger.prefetch(series.exceptions)
+        links = [self.ledger.link(exception) for exception in series.exceptions]
+        return [link for link in links if link is not None and link.series in ("", series.event_id)]
+
+    def _without(self, event: Event, link: Link | None, why: Code) -> Code:
+        if link is None or not link.live or link.conference is None:
+            return why
+        if self.rules.carries(event, link.conference) or _carries_the_same(event, link):
+            self._is_released(link)  # it is the settings that have changed, not the event
+            return why
+        if not event.whole:
+            return Code.ACCESS_LOST
+        self._goes(link)
+        return Code.DETACHED
+
+    def _series(self, event: Event) -> Link | None:
+        return self.ledger.link(event.occurrence.series_id) if event.occurrence else None
+
+    def _series_with(self, event: Event, key: ConferenceKey) -> Link | None:
+        """The series that speaks for this occurrence: it carries the same."""
+        series = self._series(event)
+        return series if series is not None and series.live and series.conference == key else None
+
+    def _through_series(
+        self, event: Event, times: Times, key: ConferenceKey, link: Link | None
+    ) -> Code | None:
+        if link is not None and link.live:
+            self._goes(link)
+        conference = self.ledger.conference(key)
+        if conference is not None:
+            # Should its series lose the conference, this occurrence may still have it.
+            use = self.rules.use(event, times, key)
+            remembered = conferences.remembered(conference, self._ref(event.id), use)
+            self.ledger.put_conference(remembered)
+        start, end = times.start.timestamp(), times.end.timestamp()
+        return self._moves(event, key, Moved(_original(event), start, end))
+
+    def _moves(self, event: Event, key: ConferenceKey, moved: Moved) -> Code | None:
+        """An occurrence is, or is not any more, where its series' rule says. Some providers are told."""
+        conference = self.ledger.conference(key)
+        series_ref = self._ref(event.occurrence.series_id) if event.occurrence else ""
+        if (
+            conference is None
+            or series_ref not in conference.refs
+            or key.provider not in self.rules.occurrences
+        ):
+            return Code.SHARED_BY_OTHER_EVENT
+        after = conferences.moved(conference, series_ref, moved, self.since, self.now)
+        self.ledger.put_conference(after)
+        return Code.SHARED_BY_OTHER_EVENT if after.want == conference.want else None
+
+    def _carrying(self, event: Event, times: Times, key: ConferenceKey, link: Link | None) -> Code | None:
+        use = self.rules.use(event, times, key)
+        if link is None and use.reach.is_over(self.since):
+            return Code.OUT_OF_WINDOW
+        if link is not None and link.live and link.conference != key:
+            self._is_released(link) if _carries_the_same(event, link) else self._goes(link)
+        made = _link(self.ledger.calendar_key, event, key, self.rules, use)
+        self.ledger.put_link(replace(made, exceptions=link.exceptions if link else ()))
+        before = self.ledger.conference(key) or Conference(key, home=self.ledger.calendar_key)
+        after = conferences.used(
+            before,
+            made.ref,
+            use,
+            made.calendar_key,
+            self.now,
+            account=made.account,
+            locator=self.rules.locator(event, key),
+        )
+        if _told_apart(after) != _told_apart(before):
+            self.ledger.put_conference(after)
+        self._absorb_exceptions(event.id, key)
+        self._tell_series(event)
+        if before.want.version and not before.wanted:
+            return Code.RESTORED
+        return None if after.want.version != before.want.version else Code.UNCHANGED
+
+    def _absorb_exceptions(self, series_id: str, key: ConferenceKey) -> None:
+        """A series that now carries what an occurrence of it carries speaks for that occurrence too."""
+        series = self.ledger.link(series_id)
+        if series is None or not series.exceptions:
+            return
+        self.ledger.prefetch(series.exceptions)
+        for exception in series.exceptions:
+            link = self.ledger.link(exception)
+            if link is not None and link.live and link.conference == key:
+                self._goes(link)
+
+    def _tell_series(self, event: Event) -> None:
+        """An occurrence with a conference of its own is noted on its series: it ends with it."""
+        if event.occurrence is None:
+            return
+        series = self._series(event) or Link(
+            self.ledger.calendar_key, event.occurrence.series_id, None, live=True
+        )
+        if event.id not in series.exceptions:
+            self.ledger.put_link(replace(series, exceptions=(*series.exceptions, event.id)))
+
+    def _goes(self, link: Link | None) -> Code:
+        """This event no longer uses its conference. Whether anybody still does decides what comes of that."""
+        if link is None or not link.live:
+            return Code.UNCHANGED
+        self.ledger.put_link(replace(link, live=False, doubted_at=None))
+        conference = self.ledger.conference(link.conference) if link.conference else None
+        if conference is None:
+            return Code.UNCHANGED
+        after = conferences.unused(conference, link.ref, self.ledger.calendar_key, self.now)
+        self.ledger.put_conference(after)
+        return Code.SHARED_BY_OTHER_EVENT if after.wanted else Code.DELETION_WAITING
+
+    def _is_released(self, link: Link | None) -> None:
+        """We may no longer speak for this event: nothing comes of that."""
+        if link is None or not link.live:
+            return
+        self.ledger.put_link(replace(link, live=False, doubted_at=None))
+        conference = self.ledger.conference(link.conference) if link.conference else None
+        if conference is not None:
+            released = conferences.released(conference, link.ref, self.ledger.calendar_key, self.now)
+            self.ledger.put_conference(released)
+
+    def _ref(self, event_id: str) -> str:
+        return ref_of(self.ledger.calendar_key, event_id)
 
 
-def _guest_copy(ledger: Ledger, link: Link | None, now: float) -> Code:
-    if link is not None:
-        ledger.prefetch(link.exceptions)
-        for exception in link.exceptions:
-            _is_released(ledger, ledger.link(exception), now)
-        _is_released(ledger, link, now)
-    return Code.GUEST_COPY
+def _link(calendar_key: str, event: Event, key: ConferenceKey, rules: Rules, use: Ref) -> Link:
+    return Link(
+        calendar_key,
+        event.id,
+        key,
+        live=True,
+        fingerprint=use.fingerprint,
+        end=use.reach.end,
+        carried=event.carried.trace if event.carried else "",
+        account=rules.account(event, key) or "",
+        series=event.occurrence.series_id if event.occurrence else "",
+    )
 
 
-def _without(ledger: Ledger, event: Event, link: Link | None, rules: Rules, why: Code, now: float) -> Code:
-    if link is None or not link.live or link.conference is None:
-        return why
-    if rules.carries(event, link.conference) or _carries_the_same(event, link):
-        _is_released(ledger, link, now)  # it is the settings that have changed, not the event
-        return why
-    if not event.whole:
-        return Code.ACCESS_LOST
-    _goes(ledger, link, now)
-    return Code.DETACHED
+def _told_apart(conference: Conference) -> tuple[object, ...]:
+    """What must be written down if it differs: more than the want, less than every reach."""
+    return (conference.want, conference.account, conference.locator, set(conference.refs))
 
 
 def _carries_the_same(event: Event, link: Link) -> bool:
     return event.carried is not None and event.carried.trace == link.carried
 
 
-def _speaks_through_its_series(ledger: Ledger, event: Event, key: ConferenceKey) -> bool:
-    if event.occurrence is None:
-        return False
-    series = ledger.link(event.occurrence.series_id)
-    return series is not None and series.live and series.conference == key
-
-
-def _through_series(
-    ledger: Ledger, event: Event, times: Times, key: ConferenceKey, link: Link | None, now: float
-) -> Code:
-    if link is not None and link.live:
-        _goes(ledger, link, now)
-    conference = ledger.conference(key)
-    if conference is not None:
-        # Should its series lose the conference, this occurrence may still have it.
-        use = Ref(meeting.fingerprint(event, times), meeting.reach(event, times))
-        ref = ref_of(ledger.calendar_key, event.id)
-        ledger.put_conference(conferences.remembered(conference, ref, use))
-    return Code.SHARED_BY_OTHER_EVENT
-
-
-def _carrying(
-    ledger: Ledger,
-    event: Event,
-    times: Times,
-    key: ConferenceKey,
-    link: Link | None,
-    rules: Rules,
-    now: float,
-    since: float,
-) -> Code | None:
-    reach = meeting.reach(event, times)
-    if link is None and reach.is_over(since):
-        return Code.OUT_OF_WINDOW
-    if link is not None and link.live and link.conference != key:
-        _is_released(ledger, link, now) if _carries_the_same(event, link) else _goes(ledger, link, now)
-    before = ledger.conference(key) or Conference(key, home=ledger.calendar_key)
-    use = Ref(meeting.fingerprint(event, times), reach)
-    ref = ref_of(ledger.calendar_key, event.id)
-    after = conferences.used(
-        before,
-        ref,
-        use,
-        ledger.calendar_key,
-        now,
-        account=rules.account(event, key) or "",
-        locator=rules.locator(event, key),
-    )
-    ledger.put_link(
-        Link(
-            ledger.calendar_key,
-            event.id,
-            key,
-            live=True,
-            fingerprint=use.fingerprint,
-            end=reach.end,
-            exceptions=link.exceptions if link else (),
-            carried=event.carried.trace if event.carried else "",
-        )
-    )
-    told = (after.want, after.account, after.locator, set(after.refs))
-    if told != (before.want, before.account, before.locator, set(before.refs)):
-        ledger.put_conference(after)
-    _absorb_exceptions(ledger, event.id, key, now)
-    _tell_series(ledger, event)
-    if before.want.version and not before.wanted:
-        return Code.RESTORED
-    return None if after.want.version != before.want.version else Code.UNCHANGED
-
-
-def _absorb_exceptions(ledger: Ledger, series_id: str, key: ConferenceKey, now: float) -> None:
-    """A series that now carries what an occurrence of it carries speaks for that occurrence too."""
-    series = ledger.link(series_id)
-    if series is None or not series.exceptions:
-        return
-    ledger.prefetch(series.exceptions)
-    for exception in series.exceptions:
-        link = ledger.link(exception)
-        if link is not None and link.live and link.conference == key:
-            _goes(ledger, link, now)
-
-
-def _tell_series(ledger: Ledger, event: Event) -> None:
-    """An occurrence with a conference of its own is noted on its series: it ends with it."""
-    if event.occurrence is None:
-        return
-    series_id = event.occurrence.series_id
-    series = ledger.link(series_id) or Link(ledger.calendar_key, series_id, None, live=True)
-    if event.id not in series.exceptions:
-        ledger.put_link(replace(series, exceptions=(*series.exceptions, event.id)))
-
-
-def _goes(ledger: Ledger, link: Link | None, now: float) -> Code:
-    """This event no longer uses its conference. Whether anybody still does decides what comes of that."""
-    if link is None or not link.live:
-        return Code.UNCHANGED
-    ledger.put_link(replace(link, live=False, doubted_at=None))
-    conference = ledger.conference(link.conference) if link.conference else None
-    if conference is None:
-        return Code.UNCHANGED
-    after = conferences.unused(conference, link.ref, ledger.calendar_key, now)
-    ledger.put_conference(after)
-    return Code.SHARED_BY_OTHER_EVENT if after.wanted else Code.DELETION_WAITING
-
-
-def _is_released(ledger: Ledger, link: Link | None, now: float) -> None:
-    """We may no longer speak for this event: nothing comes of that."""
-    if link is None or not link.live:
-        return
-    ledger.put_link(replace(link, live=False, doubted_at=None))
-    conference = ledger.conference(link.conference) if link.conference else None
-    if conference is not None:
-        ledger.put_conference(conferences.released(conference, link.ref, ledger.calendar_key, now))
+def _original(event: Event) -> str:
+    return event.occurrence.original_start if event.occurrence else ""

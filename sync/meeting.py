@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,21 @@ class Meeting:
     all_day: bool
     recurrence: tuple[str, ...]  # RRULE, EXDATE, RDATE lines as Google has them
     organizer: str = ""  # an address
+    agenda: str = ""  # plain text; only for a provider that is to be told
+    invitees: tuple[str, ...] = ()  # addresses; only for a provider that is to be told
+    moved: tuple["Moved", ...] = ()  # of a series: the occurrences that are not where its rule says
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One occurrence of a series that is not where its rule says. Times are seconds since the epoch.
+
+    `original` is where the rule says, as the event tells it: "2025-03-24T12:30:00Z", or a date for all-day series.
+    """
+
+    original: str
+    start: float | None  # None: there is none
+    end: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +90,12 @@ def _until(rule: str) -> float | None:
     return day.timestamp() + 2 * _DAY_S if day else None
 
 
-def fingerprint(event: Event, times: Times) -> str:
-    """A hash of the fields we send, and of nothing else: RSVPs, reminders and etags do not change it."""
-    fields = (
+def fingerprint(event: Event, times: Times, told: Collection[str] = ()) -> str:
+    """A hash of the fields we send, and of nothing else: RSVPs, reminders and etags do not change it.
+
+    `told`: which of agenda and invitees are among them.
+    """
+    fields: tuple[object, ...] = (
         event.title,
         times.start.isoformat(),
         times.end.isoformat(),
@@ -85,16 +103,31 @@ def fingerprint(event: Event, times: Times) -> str:
         times.all_day,
         event.recurrence,
     )
+    if told:
+        fields += (_detail("agenda", event.agenda, told), _detail("invitees", event.invitees, told))
+    return _hashed(fields)
+
+
+def _detail(name: str, value: object, told: Collection[str]) -> object:
+    return value if name in told else None
+
+
+def _hashed(fields: object) -> str:
     digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
     return f"{_FINGERPRINT_VERSION}:{digest[:32]}"
+
+
+def with_moved(fingerprint: str, moved: Iterable[Moved]) -> str:
+    """The fingerprint of a series together with its moved occurrences; without any, its own."""
+    told = sorted((each.original, each.start, each.end) for each in moved)
+    return _hashed([fingerprint, told]) if told else fingerprint
 
 
 def joint_fingerprint(fingerprints: Mapping[str, str], leader: str) -> str:
     """One fingerprint for a conference that several events share; of a single event, its own."""
     if len(fingerprints) == 1:
         return fingerprints[leader]
-    parts = json.dumps([leader, sorted(fingerprints.items())])
-    return f"{_FINGERPRINT_VERSION}:{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
+    return _hashed([leader, sorted(fingerprints.items())])
 
 
 def leader(reaches: Mapping[str, Reach]) -> str:
@@ -106,7 +139,9 @@ def _end_or_never(reach: Reach) -> float:
     return float("inf") if reach.end is None else reach.end
 
 
-def meeting(events: Mapping[str, Event], leader: str) -> Meeting:
+def meeting(
+    events: Mapping[str, Event], leader: str, moved: Iterable[Moved] = (), told: Collection[str] = ()
+) -> Meeting:
     """What the events that share a conference make of it: the leader's title, the union of their times.
 
     A series keeps its own times: two recurrences have no union that a provider could express.
@@ -125,4 +160,7 @@ def meeting(events: Mapping[str, Event], leader: str) -> Meeting:
         all_day=all(each.all_day for each in shared),
         recurrence=first.recurrence,
         organizer=first.organizer,
+        agenda=first.agenda if "agenda" in told else "",
+        invitees=first.invitees if "invitees" in told else (),
+        moved=tuple(sorted(moved, key=lambda each: each.original)) if first.recurrence else (),
     )

@@ -90,4 +90,4 @@ class Pauses:
 
 
 def _name(item: Conference) -> str:
-    return f"{item.key.provider}:{item.account}" if item.account else item.key.provider
+    return account.account_name(item.key.provider, item.account)

@@ -10,7 +10,7 @@ Clock         the time of day and a monotonic clock.
 Every call may raise Transient: whether it took effect is then not known, and the caller must be right either way.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -46,7 +46,7 @@ class CalendarId:
 class Page:
     """One page of a listing."""
 
-    items: Sequence[Event | Unreadable]
+    items: Collection[Event | Unreadable]
     end: PageEnd
     access_role: str
 
@@ -227,8 +227,13 @@ class Store(Protocol):
     def wired(self) -> "Wiring":
         """What Terraform wants."""
 
-    def tend(self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]) -> None:
-        """Change what converge looks after (calendar, label, active, channels), whoever holds the lease."""
+    def tend(
+        self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
+    ) -> CalendarRecord:
+        """Change what converge looks after (calendar, label, active, channels), whoever holds the lease.
+
+        Returns the record as it stands then.
+        """
 
     def salt(self) -> bytes:
         """The secret that calendar keys are made with: drawn once for each store."""

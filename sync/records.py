@@ -19,7 +19,7 @@ from sync.cursor import Bookmark
 from sync.errors import NewerRecord
 from sync.lease import Lease
 from sync.ledger import Link, ref_of
-from sync.meeting import Reach
+from sync.meeting import Moved, Reach
 from sync.ports import CalendarId, CalendarRecord, Closing, Progress, WiredCalendar
 from sync.recognise import ConferenceKey
 
@@ -209,6 +209,8 @@ def link_document(link: Link) -> Document:
         "exceptions": list(link.exceptions),
         "doubted_at": link.doubted_at,
         "carried": link.carried,
+        "account": link.account,
+        "series": link.series,
     }
 
 
@@ -224,6 +226,8 @@ def link(document: Document) -> Link:
         exceptions=tuple(stored["exceptions"]),
         doubted_at=stored["doubted_at"],
         carried=stored["carried"],
+        account=stored.get("account", ""),
+        series=stored.get("series", ""),
     )
 
 
@@ -307,13 +311,24 @@ def _key(stored: Document) -> ConferenceKey:
 
 def _refs_document(refs: Mapping[str, Ref]) -> Document:
     return {
-        name: {"fingerprint": ref.fingerprint, "reach": _reach_document(ref.reach)}
+        name: {
+            "fingerprint": ref.fingerprint,
+            "reach": _reach_document(ref.reach),
+            "moved": {key: {"start": each.start, "end": each.end} for key, each in ref.moved.items()},
+        }
         for name, ref in refs.items()
     }
 
 
 def _refs(stored: Document) -> dict[str, Ref]:
-    return {name: Ref(ref["fingerprint"], _reach(ref["reach"])) for name, ref in stored.items()}
+    return {
+        name: Ref(ref["fingerprint"], _reach(ref["reach"]), _moved(ref.get("moved", {})))
+        for name, ref in stored.items()
+    }
+
+
+def _moved(stored: Document) -> dict[str, Moved]:
+    return {original: Moved(original, each["start"], each["end"]) for original, each in stored.items()}
 
 
 def _reach_document(reach: Reach) -> Document:

@@ -6,11 +6,12 @@ Light on purpose: the webhook reads it on its cold path. docs/settings.md says w
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 from urllib.parse import urlsplit
 
 from sync.channel import parse_keys
@@ -33,14 +34,18 @@ VARIABLES = (
     "SYNC_MODE",
     "SYNC_CALENDAR_API",
     "SYNC_TASKS_API",
+    "SYNC_SECRETS_API",
     "SYNC_TIMES",
 )
 
 _QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+", re.ASCII)
+_SECRET = re.compile(r"projects/[a-z0-9][a-z0-9.:-]*/secrets/[A-Za-z0-9_-]{1,255}", re.ASCII)
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _PATTERNS = ("path", "personal", "id_pattern")
 _USE = re.compile(r"[a-z][a-z0-9_]*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+_MODES = ("apply", "observe")
+_TOLD = ("agenda", "invitees")
 _MOST_DAYS = 366
 _MOST_DAYS_OF = {"channel_life": 30}  # longer than any channel that Google grants
 _SLACK_S = 2.0  # what a call may take beside waiting for the other side
@@ -55,13 +60,14 @@ class Times:
     lease: float = 90.0  # a worker that says nothing for this long is taken for dead
     lease_margin: float = 20.0  # ... and stops starting calls this long before
     calendar_timeout: float = 20.0  # one call of the Calendar API
-    connect_timeout: float = 3.0  # reaching a provider
+    connect_timeout: float = 3.0  # reaching a provider; reaching Secret Manager, and its answer
     read_timeout: float = 10.0  # a provider's answer
     sweep: float = 21600.0  # a calendar is looked at this often even if nobody asks
     grace: float = 3600.0  # how long a dropped conference lives on
     window: float = 86400.0  # how far a full listing looks back
     channel_life: float = 604800.0  # asked for; Google may grant less
     keys_reread: float = 60.0  # how old the channel keys in memory may be
+    secrets_reread: float = 300.0  # how old a secret in memory may be
     horizon: float = 120.0  # how long an abandoned provider call may still land
     first_backoff: float = 5.0  # the longest wait after a first failure; it doubles with each
     most_backoff: float = 3600.0  # ... up to this
@@ -69,12 +75,34 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretPlace:
+    """Where an option is kept that the settings do not tell: in a secret of Secret Manager, or else in a file."""
+
+    secret: str = ""  # projects/…/secrets/…
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """One configured provider: the name of a built-in one or `module:Class`, and what it is told."""
+    """One configured provider: the name of a built-in one or `module:Class`, and what it is told.
+
+    An option that is kept elsewhere is a SecretPlace, however deep it lies.
+    """
 
     name: str
     use: str
     options: Mapping[str, object] = field(default_factory=dict, repr=False)  # may name secrets
+    tell: frozenset[str] = frozenset()  # "agenda", "invitees": what it is told beside title and times
+    accounts: tuple["AccountSettings", ...] = ()  # none: one for everybody, with the options above
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """One of a provider's accounts: whose meetings it looks after, and what its options add to the provider's."""
+
+    name: str
+    organizers: frozenset[str] = field(repr=False)  # addresses, domains, or "*" for everybody else
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +121,11 @@ class Settings:
     delegation: str
     calendar_api: str  # root URL; empty for Google's own
     tasks_api: str  # likewise
+    secrets_api: str  # likewise
+    observing: bool = False  # SYNC_MODE=observe: call no provider
     providers: tuple[ProviderSettings, ...] = ()  # of a worker
     systems: tuple[System, ...] = ()  # of a worker: to be recognised beside those that are known anyway
+    conferences_secret: str = ""  # of a worker: where both are to be read, if they are kept as a secret
 
 
 def read(environ: Mapping[str, str], door: Door) -> Settings:
@@ -109,7 +140,6 @@ def draft(environ: Mapping[str, str], door: Door) -> tuple[Settings, tuple[str, 
     """What can be read of them, and every problem: for whoever has more to find wrong with them."""
     reader = _Reader(environ)
     reader.refuse_unknown_variables()
-    reader.refuse_other_modes()
     providers, systems = reader.conferences() if door == "worker" else ((), ())
     queue = reader.queue()
     settings = Settings(
@@ -125,10 +155,20 @@ def draft(environ: Mapping[str, str], door: Door) -> tuple[Settings, tuple[str, 
         delegation=reader.text("SYNC_DELEGATION"),
         calendar_api=reader.url("SYNC_CALENDAR_API"),
         tasks_api=reader.url("SYNC_TASKS_API"),
+        secrets_api=reader.url("SYNC_SECRETS_API"),
+        observing=reader.observing(),
         providers=providers,
         systems=systems,
+        conferences_secret=reader.conferences_secret() if door == "worker" else "",
     )
     return settings, tuple(reader.problems)
+
+
+def with_conferences(settings: Settings, document: str) -> tuple[Settings, tuple[str, ...]]:
+    """The settings of a worker whose SYNC_CONFERENCES is a secret, once that was read; and every problem in it."""
+    reader = _Reader({})
+    providers, systems = reader.document(document)
+    return replace(settings, providers=providers, systems=systems), tuple(reader.problems)
 
 
 class _Reader:
@@ -151,14 +191,11 @@ class _Reader:
         ours = (name for name in self._environ if name.startswith("SYNC_"))
         self._refuse_unknown(ours, VARIABLES, "a variable")
 
-    def refuse_other_modes(self) -> None:
-        match self.text("SYNC_MODE") or "apply":
-            case "apply":
-                pass
-            case "observe":
-                self._problem("SYNC_MODE=observe is not built in this version: only apply is.")
-            case other:
-                self._problem(f"SYNC_MODE is not apply{_nearest(other, ('apply',))}")
+    def observing(self) -> bool:
+        mode = self.text("SYNC_MODE") or "apply"
+        if mode not in _MODES:
+            self._problem(f"SYNC_MODE is not one of {', '.join(_MODES)}{_nearest(mode, _MODES)}")
+        return mode == "observe"
 
     def store(self) -> Path | None:
         """The SQLite file; None for Firestore."""
@@ -244,12 +281,26 @@ class _Reader:
 
     def conferences(self) -> tuple[tuple[ProviderSettings, ...], tuple[System, ...]]:
         value = self.text("SYNC_CONFERENCES")
+        text: str | None = None
         if not value:
-            self._problem("SYNC_CONFERENCES is missing: a JSON document, or the path of one.")
-            return (), ()
-        text = value if value.startswith("{") else self._file("SYNC_CONFERENCES", value)
-        if text is None:
-            return (), ()
+            self._problem(
+                "SYNC_CONFERENCES is missing: a JSON document, its path, or the secret that has it."
+            )
+        elif value.startswith("{"):
+            text = value
+        elif value.startswith("projects/") and "/secrets/" in value:
+            if not _SECRET.fullmatch(value):
+                self._problem("SYNC_CONFERENCES is not projects/…/secrets/…, without a version.")
+        else:
+            text = self._file("SYNC_CONFERENCES", value)
+        return self.document(text) if text is not None else ((), ())
+
+    def conferences_secret(self) -> str:
+        """The secret that has the document; empty if none has."""
+        value = self.text("SYNC_CONFERENCES")
+        return value if _SECRET.fullmatch(value) else ""
+
+    def document(self, text: str) -> tuple[tuple[ProviderSettings, ...], tuple[System, ...]]:
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
@@ -271,15 +322,77 @@ class _Reader:
         entry = raw if isinstance(raw, dict) else {}
         where = f"SYNC_CONFERENCES, provider {name}"
         before = len(self.problems)
-        self._refuse_unknown(entry, ("use", "options"), f"a key of {where}")
-        use, options = entry.get("use"), entry.get("options", {})
+        self._refuse_unknown(entry, ("use", "options", "tell", "accounts"), f"a key of {where}")
+        use = entry.get("use")
         if not _PROVIDER_NAME.fullmatch(name):
             self._problem(f"{where}: a name is lower-case letters, digits, - and _.")
         if not (isinstance(use, str) and _USE.fullmatch(use)):
             self._problem(f"{where}: use is not the name of a provider, nor module:Class.")
-        if not isinstance(options, dict):
+        provider = ProviderSettings(
+            name=name,
+            use=str(use),
+            options=self._options(where, entry.get("options", {})),
+            tell=self._tell(where, entry.get("tell", [])),
+            accounts=self._accounts(where, entry.get("accounts", {})),
+        )
+        return provider if len(self.problems) == before else None
+
+    def _options(self, where: str, raw: object) -> dict[str, object]:
+        if not isinstance(raw, dict):
             self._problem(f"{where}: options are not an object.")
-        return ProviderSettings(name, str(use), options) if len(self.problems) == before else None
+            return {}
+        return {key: self._option(f"{where}, option {key}", value) for key, value in raw.items()}
+
+    def _tell(self, where: str, raw: object) -> frozenset[str]:
+        if not _is_texts(raw):
+            self._problem(f"{where}: tell is not a list of texts.")
+            return frozenset()
+        for name in raw:
+            if name not in _TOLD:
+                self._problem(f"{where}: {name} is nothing to tell{_nearest(name, _TOLD)}")
+        return frozenset(raw)
+
+    def _accounts(self, where: str, raw: object) -> tuple[AccountSettings, ...]:
+        if not isinstance(raw, dict):
+            self._problem(f"{where}: accounts are not an object of names.")
+            return ()
+        accounts = tuple(
+            self._account(f"{where}, account {name}", name, entry) for name, entry in raw.items()
+        )
+        served = Counter(organizer for account in accounts for organizer in account.organizers)
+        for organizer, times in served.items():
+            if times > 1:
+                self._problem(f"{where}: {organizer} has more than one account.")
+        return accounts
+
+    def _account(self, where: str, name: str, raw: object) -> AccountSettings:
+        entry = raw if isinstance(raw, dict) else {}
+        self._refuse_unknown(entry, ("organizers", "options"), f"a key of {where}")
+        if not _PROVIDER_NAME.fullmatch(name):
+            self._problem(f"{where}: a name is lower-case letters, digits, - and _.")
+        organizers = entry.get("organizers", [])
+        if not _is_texts(organizers) or not organizers:
+            self._problem(f'{where}: organizers are not a list of addresses and domains, or "*".')
+            organizers = []
+        lower = frozenset(organizer.lower() for organizer in organizers)
+        return AccountSettings(name, lower, self._options(where, entry.get("options", {})))
+
+    def _option(self, where: str, raw: object) -> object:
+        """An option as it stands, but with the places of secrets understood."""
+        match raw:
+            case {"secret": name, **rest} if not rest:
+                if isinstance(name, str) and _SECRET.fullmatch(name):
+                    return SecretPlace(secret=name)
+                self._problem(f"{where}: the secret is not projects/…/secrets/…, without a version.")
+            case {"file": path, **rest} if not rest:
+                if isinstance(path, str) and path:
+                    return SecretPlace(file=path)
+                self._problem(f"{where}: the file is not a path.")
+            case dict():
+                return {key: self._option(f"{where}.{key}", value) for key, value in raw.items()}
+            case list():
+                return [self._option(where, value) for value in raw]
+        return raw
 
     def _systems(self, raw: object) -> tuple[System, ...]:
         if not isinstance(raw, list):
@@ -294,7 +407,7 @@ class _Reader:
             self._problem(f"{where} is not an object.")
             return None
         lists = {each.name for each in fields(System) if isinstance(each.default, tuple)}
-        texts = {each.name for each in fields(System)} - lists
+        texts = {each.name for each in fields(System)} - lists - {"located"}
         before = len(self.problems)
         self._refuse_unknown(raw, texts | lists, f"a key of {where}")
         for name, value in raw.items():
@@ -361,7 +474,7 @@ def _is_url(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable()
 
 
-def _is_texts(raw: object) -> bool:
+def _is_texts(raw: object) -> TypeGuard[list[str]]:
     return isinstance(raw, list) and all(isinstance(each, str) for each in raw)
 
 

@@ -41,13 +41,17 @@ def converge(outside: Outside, policy: Policy, key: Key, known: Keys) -> Verdict
     wired = {channel.calendar_key(salt, each.calendar.id): each for each in wiring.calendars}
     verdict = Verdict(calendars=len(wired))
     for calendar_key, each in wired.items():
-        outside.store.tend(calendar_key, _as_wired(calendar_key, each))
-    for record in outside.store.calendars():
-        if record.active and record.key not in wired:
-            outside.store.tend(record.key, _without_wire(record))
-        watched = record.key in wired and not wired[record.key].paused
-        address = wiring.webhook_url if watched else ""
-        _Converge(outside, policy, key, key_ids, record, address).converge(verdict)
+        with _counting_failures(verdict, calendar_key):
+            record = outside.store.tend(calendar_key, _as_wired(calendar_key, each))
+            address = "" if each.paused else wiring.webhook_url
+            _Converge(outside, policy, key, key_ids, record, address).converge(verdict)
+    with _counting_failures(verdict):
+        for record in outside.store.calendars():
+            if record.key in wired:
+                continue
+            if record.active:
+                outside.store.tend(record.key, _without_wire(record))
+            _Converge(outside, policy, key, key_ids, record, "").converge(verdict)
     logs.write(
         logs.Record.CONVERGE,
         "WARNING" if verdict.failed else "INFO",
@@ -85,6 +89,15 @@ def _without_wire(gone: CalendarRecord) -> Callable[[CalendarRecord | None, floa
     return body
 
 
+@contextmanager
+def _counting_failures(verdict: Verdict, calendar_key: str = "") -> Iterator[None]:
+    try:
+        yield
+    except SyncError as error:
+        verdict.failed += 1
+        logs.write(logs.Record.CHANNEL_FAILED, "WARNING", calendar=calendar_key, why=str(error))
+
+
 class _Converge:
     """One calendar's channels."""
 
@@ -109,25 +122,17 @@ class _Converge:
         record, now = self._record, self._outside.clock.now()
         due = channel.due(record.channels, now, self._address, record.calendar.subject, self._key_ids)
         if due.forget:
-            with self._counting_failures(verdict):
+            with _counting_failures(verdict, record.key):
                 self._change(*due.forget)
         if due.open_one and not record.frozen:  # what cannot be read cannot be watched either
-            with self._counting_failures(verdict):
+            with _counting_failures(verdict, record.key):
                 self._open(now)
                 verdict.opened += 1
         for superfluous in due.stop:
-            with self._counting_failures(verdict):
+            with _counting_failures(verdict, record.key):
                 self._outside.calendar.stop(superfluous)
                 self._change(superfluous)
                 verdict.stopped += 1
-
-    @contextmanager
-    def _counting_failures(self, verdict: Verdict) -> Iterator[None]:
-        try:
-            yield
-        except SyncError as error:
-            verdict.failed += 1
-            logs.write(logs.Record.CHANNEL_FAILED, "WARNING", calendar=self._record.key, why=str(error))
 
     def _open(self, now: float) -> None:
         """Written down before the call: a channel whose answer is lost is then still known by its id.

@@ -17,6 +17,7 @@ from email.utils import format_datetime
 import pytest
 
 from sync import event as events_
+from sync.conferences import Context
 from sync.errors import AuthFailed, Gone, RateLimited, Refused, SyncError, Timeout, Transient
 from sync.event import Event
 from sync.meeting import Meeting
@@ -52,6 +53,24 @@ class Failure:
 
 
 Connect = Callable[[float], Provider]
+
+
+class SharedInMemory:
+    """What the workers of an account share, in a test."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def change(self, body: Callable[[str, float], str]) -> str:
+        self.text = body(self.text, time.time())
+        return self.text
+
+
+def context(read_s: float) -> Context:
+    """A provider's surroundings, as patient as said."""
+    return Context(connect_s=PATIENT_S, read_s=read_s, shared=SharedInMemory())
+
+
 Fail = Callable[[Failure], None]
 State = Callable[[], str]
 Calls = Callable[[], int]

@@ -6,6 +6,7 @@ webhook must not load what only the worker needs.
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -19,39 +20,52 @@ from sync.wake import Buckets
 
 if TYPE_CHECKING:
     from sync.conferences import Registry
+    from sync.google.secrets import Secrets
     from sync.policy import Policy
     from sync.ports import Queue, Store
+    from sync.rules import Rules
     from sync.work import Work
 
 T = TypeVar("T")
 
+_REFUSAL_S = 30.0  # the environment stays as it is, but a file or a secret that it names may be mended
+
 
 class _Once(Generic[T]):
-    """Builds a thing at first use and keeps it; keeps the refusal too, so that no request reads settings again."""
+    """Builds a thing at first use and keeps it; keeps a refusal for a while, so that requests read no settings."""
 
     def __init__(self, build: Callable[[], T]) -> None:
         self._build = build
         self._lock = threading.Lock()
         self._built: T | None = None
         self._problems: tuple[str, ...] = ()
+        self._refuses_until = 0.0
 
     def __call__(self) -> T:
         if self._built is not None:
             return self._built
         with self._lock:
-            if self._built is None and not self._problems:
+            if self._built is None and time.monotonic() >= self._refuses_until:
                 try:
                     self._built = self._build()
                 except Misconfigured as error:
                     self._problems = error.problems
+                    self._refuses_until = time.monotonic() + _REFUSAL_S
         if self._built is None:
             raise Misconfigured(self._problems)
         return self._built
 
 
 def check(environ: Mapping[str, str], door: Door) -> Settings:
-    """Judge the settings exactly as this door does, and build nothing. Raises Misconfigured with every problem."""
-    return settings.read(environ, door) if door == "webhook" else _worker_settings(environ)[0]
+    """Judge the settings as this door does, but open nothing: a document that is a secret stays unread.
+
+    Raises Misconfigured with every problem.
+    """
+    if door == "webhook":
+        return settings.read(environ, door)
+    chosen, problems = settings.draft(environ, door)
+    _judge(chosen, _registry(chosen, _secrets(chosen)), problems)
+    return chosen
 
 
 def _receiver() -> Receiver:
@@ -68,32 +82,74 @@ def _work() -> "Work":
     from sync.work import Work
 
     logs.quiet_libraries()
-    chosen, conferences = _worker_settings(os.environ)
+    chosen, conferences, rules = _worker_settings(os.environ)
     clock = SystemClock()
     # Another root than Google's is a stand-in on this machine: it gets no credentials of ours.
     calendar = GoogleCalendar(
         credentials=nobody if chosen.calendar_api else OwnIdentity(),
         root_url=chosen.calendar_api,
         call_s=chosen.times.calendar_timeout,
+        details=frozenset().union(*rules.details.values()),
     )
     outside = Outside(calendar, _store(chosen, clock), conferences, _queue(chosen, clock), clock)
-    return Work(outside, _policy(chosen, conferences), _keys(chosen))
+    return Work(outside, _policy(chosen, rules), _keys(chosen))
 
 
-def _worker_settings(environ: Mapping[str, str]) -> "tuple[Settings, Registry]":
-    """The settings and the providers they name. Raises Misconfigured with the problems of both at once."""
-    from sync.conferences import Registry
-
+def _worker_settings(environ: Mapping[str, str]) -> "tuple[Settings, Registry, Rules]":
+    """The settings, their providers, and what both make of events. Raises Misconfigured with every problem."""
     chosen, problems = settings.draft(environ, "worker")
-    times = chosen.times
-    conferences = Registry(chosen.providers, connect_s=times.connect_timeout, read_s=times.read_timeout)
+    secrets = _secrets(chosen)
+    if chosen.conferences_secret:
+        try:
+            document = secrets().read(chosen.conferences_secret)
+        except Misconfigured as error:
+            problems += error.problems
+        else:
+            chosen, wrong = settings.with_conferences(chosen, document)
+            problems += wrong
+    conferences = _registry(chosen, secrets)
+    return chosen, conferences, _judge(chosen, conferences, problems)
+
+
+def _judge(chosen: Settings, conferences: "Registry", problems: tuple[str, ...]) -> "Rules":
+    """What the providers make of events. Raises Misconfigured with these problems and all of theirs."""
     try:
-        conferences.systems()
+        rules = conferences.rules(chosen.systems)
     except Misconfigured as error:
-        problems += error.problems
+        raise Misconfigured([*problems, *error.problems]) from None
     if problems:
         raise Misconfigured(problems)
-    return chosen, conferences
+    return rules
+
+
+def _registry(chosen: Settings, secrets: "Callable[[], Secrets]") -> "Registry":
+    from sync.conferences import Registry
+
+    times = chosen.times
+    return Registry(
+        chosen.providers,
+        connect_s=times.connect_timeout,
+        read_s=times.read_timeout,
+        secrets=secrets,
+        accounts=_Once(lambda: _store(chosen, SystemClock())),
+    )
+
+
+def _secrets(chosen: Settings) -> "_Once[Secrets]":
+    """Secret Manager, loaded only if something is kept there."""
+
+    def build() -> "Secrets":
+        from sync.google.secrets import Secrets
+
+        times = chosen.times
+        return Secrets(
+            clock=SystemClock(),
+            cache_s=times.secrets_reread,
+            wait_s=times.connect_timeout,
+            root_url=chosen.secrets_api,
+        )
+
+    return _Once(build)
 
 
 def _store(chosen: Settings, clock: SystemClock) -> "Store":
@@ -141,17 +197,11 @@ def _queue(chosen: Settings, clock: SystemClock) -> "Queue":
     )
 
 
-def _policy(chosen: Settings, conferences: "Registry") -> "Policy":
+def _policy(chosen: Settings, rules: "Rules") -> "Policy":
     from sync.decide import Brake
-    from sync.ledger import Rules
     from sync.policy import Backoff, Policy
-    from sync.recognise import KNOWN
 
     times = chosen.times
-    rules = Rules(
-        systems=(*chosen.systems, *conferences.systems(), *KNOWN),
-        providers=frozenset(provider.name for provider in chosen.providers),
-    )
     return Policy(
         rules=rules,
         buckets=_buckets(times),
@@ -163,6 +213,7 @@ def _policy(chosen: Settings, conferences: "Registry") -> "Policy":
         horizon_s=times.horizon,
         quarantine_s=times.quarantine,
         channel_life_s=times.channel_life,
+        observing=chosen.observing,
     )
 
 

@@ -1,8 +1,13 @@
 """The conference systems, one file each. This page is all that the author of another one needs.
 
-A provider is a class, built as `Class(options, connect_s=…, read_s=…)`: `options` are what SYNC_CONFERENCES says
-of it, the times bound each of its calls. Its constructor opens no connection; what is wrong with its options it
-raises as one Misconfigured, a sentence for each problem. One object serves many threads.
+A provider is a class, built as `Class(options, context)`, once for each of its accounts: `options` are what
+SYNC_CONFERENCES says of it, `context` (below) bounds its calls and keeps what its workers share. The constructor
+opens no connection; what is wrong with the options it raises as one Misconfigured, a sentence for each problem.
+One object serves many threads.
+
+An option may be kept in Secret Manager or in a file: then it is no text but a Secret (below). Ask it within each
+call, `key.read()`, and keep nothing of it, so that a new version is used within minutes. What it raises is for
+whoever called you.
 
 It has (ports.Provider says the same in types):
 
@@ -13,6 +18,10 @@ system          how its conferences look in an event. Recognition is declared, n
 capabilities    which of these it can do: title, agenda, time, recurrence, occurrence, invitees, read, restore
 call_s          each call ends within this time
 read            the conference as it is; None when it is gone. What the system does not tell is None in Actual
+
+Each call is about a Target: the conference's key, the version of what is wanted (a call that is repeated has the
+same again: an idempotency key), and what may help to find it.
+
 update          make it so. Sets the whole state, never a difference: once more does no harm, and a call that
                 took effect late is made good by the next. What Meeting does not have it leaves alone:
                 passwords, waiting rooms, hosts
@@ -29,74 +38,238 @@ Never try again inside a call, never sleep, never remember a conference between 
 ledger's business. Never let a title, a link or a secret into an error's text.
 
 A new one goes into a file of its own here, `acme_calls.py` with the class `AcmeCalls`, and is used as
-`{"use": "acme_calls"}`; or it lives in any module that can be imported, as `{"use": "module:Class"}`. Prove it
-with tests/contract/provider_contract.py: inherit, and say what to test against.
+`{"use": "acme_calls"}`; or a package offers it as an entry point `acme_calls` of the group `sync.providers`; or
+it lives in any module that can be imported, as `{"use": "module:Class"}`. Prove it with
+sync.testing.ProviderContract: inherit, and say what to test against.
 """
 
 import pkgutil
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
 
 from sync import logs
-from sync.errors import Misconfigured, SyncError, Transient
+from sync.account import Account, Clients, account_name
+from sync.conferences.token import Shared
+from sync.errors import AuthFailed, Misconfigured, SyncError, Transient
 from sync.ports import Provider
-from sync.recognise import System
-from sync.settings import ProviderSettings
+from sync.recognise import KNOWN, System
+from sync.rules import Rules
+from sync.settings import ProviderSettings, SecretPlace
 
 T = TypeVar("T")
 
 _CONTRACT = ("name", "system", "capabilities", "call_s", "read", "update", "delete")
-_NO_PROVIDER = "http"  # what is beside the providers in this folder
+_NO_PROVIDERS = {"http", "token"}  # what is beside the providers in this folder
+_ENTRY_POINTS = "sync.providers"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a provider is built into. Reaching its system, and waiting for an answer, are bounded in seconds."""
+
+    connect_s: float
+    read_s: float
+    shared: Shared  # a text that all workers of this account share; conferences/token.py makes use of it
+
+
+class Secret:
+    """An option that is kept elsewhere. It shows where, and never what."""
+
+    def __init__(self, place: str, read: Callable[[], str]) -> None:
+        self._place = place
+        self._read = read
+
+    def __repr__(self) -> str:
+        return f"Secret({self._place})"
+
+    def read(self) -> str:
+        """The text as it is now, or was minutes ago. Raises AuthFailed if it cannot be had, Transient."""
+        try:
+            return self._read()
+        except Misconfigured as error:  # of all that we do, it concerns this provider's account alone
+            raise AuthFailed(str(error)) from None
+
+
+class Secrets(Protocol):
+    """Secret Manager, as far as options need it."""
+
+    call_s: float  # a reading ends within this time
+
+    def read(self, name: str) -> str:
+        """The text of `projects/…/secrets/…`. Raises Misconfigured for one that we cannot have, Transient."""
+
+
+class Accounts(Protocol):
+    """The store, as far as providers need it."""
+
+    def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
+        """See ports.Store."""
 
 
 class Registry:
-    """The configured providers, by name. One that is not configured is not even imported."""
+    """The configured providers and their accounts, by name. One that is not configured is not even imported.
 
-    def __init__(self, chosen: Iterable[ProviderSettings], *, connect_s: float, read_s: float) -> None:
+    `secrets` is asked for only if an option is kept there, and `accounts` only within a call.
+    """
+
+    def __init__(
+        self,
+        chosen: Iterable[ProviderSettings],
+        *,
+        connect_s: float,
+        read_s: float,
+        secrets: Callable[[], Secrets],
+        accounts: Callable[[], Accounts],
+    ) -> None:
         self._chosen = {each.name: each for each in chosen}
-        self._times = {"connect_s": connect_s, "read_s": read_s}
-        self._built: dict[str, Provider] = {}
+        self._connect_s = connect_s
+        self._read_s = read_s
+        self._secrets = secrets
+        self._accounts = accounts
+        self._built: dict[tuple[str, str], Provider] = {}
 
-    def provider(self, name: str) -> Provider:
-        """The provider of this name, built at first use. Raises Misconfigured."""
+    def provider(self, name: str, account: str = "") -> Provider:
+        """One of a provider's accounts, built at first use. Raises Misconfigured."""
         if name not in self._chosen:
             raise Misconfigured([f"No provider {name} is configured{_nearest(name, self._chosen)}"])
-        if name not in self._built:
-            self._built[name] = self._build(self._chosen[name])
-        return self._built[name]
+        if (name, account) not in self._built:
+            self._built[name, account] = self._build(self._chosen[name], account)
+        return self._built[name, account]
 
-    def systems(self) -> tuple[System, ...]:
-        """How to recognise their conferences. Builds all of them; raises Misconfigured with every problem."""
-        systems: list[System] = []
+    def rules(self, systems: Iterable[System] = ()) -> Rules:
+        """What the settings make of events; `systems` are to be recognised beside those of the providers.
+
+        Builds every account of every provider; raises Misconfigured with every problem.
+        """
+        built: list[tuple[ProviderSettings, Provider]] = []
         problems: list[str] = []
-        for name in self._chosen:
+        for chosen in self._chosen.values():
             try:
-                systems.append(replace(self.provider(name).system, provider=name))
+                accounts = [self.provider(chosen.name, account) for account in _names(chosen)]
+                built.append((chosen, accounts[0]))
+                problems += _untellable(chosen, accounts[0])
             except Misconfigured as error:
                 problems += error.problems
         if problems:
             raise Misconfigured(problems)
-        return tuple(systems)
+        return Rules(
+            systems=(
+                *systems,
+                *(replace(each.system, provider=chosen.name) for chosen, each in built),
+                *KNOWN,
+            ),
+            providers=frozenset(self._chosen),
+            accounts={chosen.name: _clients(chosen) for chosen, _ in built if chosen.accounts},
+            details={chosen.name: chosen.tell for chosen, _ in built if chosen.tell},
+            occurrences=frozenset(chosen.name for chosen, each in built if "occurrence" in each.capabilities),
+        )
 
-    def _build(self, chosen: ProviderSettings) -> Provider:
+    def _build(self, chosen: ProviderSettings, account: str) -> Provider:
+        where = f"SYNC_CONFERENCES, provider {chosen.name}"
         try:
-            provider = _class(chosen.use)(chosen.options, **self._times)
+            options = _options(chosen, account)
+            provider = _class(chosen.use)(self._opened(options), self._context(chosen.name, account))
             if missing := [part for part in _CONTRACT if not hasattr(provider, part)]:
                 raise Misconfigured([f"{chosen.use} is no provider: it has no {', '.join(missing)}."])
         except Misconfigured as error:
-            where = f"SYNC_CONFERENCES, provider {chosen.name}"
+            where += f", account {account}" if account else ""
             raise Misconfigured([f"{where}: {problem}" for problem in error.problems]) from None
-        return cast(Provider, _Guarded(provider))
+        # One reading: of several, the first that takes so long ends the call.
+        has_secrets = any(place.secret for place in _places(options))
+        return cast(Provider, _Guarded(provider, self._secrets().call_s if has_secrets else 0.0))
+
+    def _context(self, provider: str, account: str) -> Context:
+        shared = _SharedText(self._accounts, account_name(provider, account))
+        return Context(self._connect_s, self._read_s, shared)
+
+    def _opened(self, option: Any) -> Any:
+        """The option with a Secret wherever there is the place of one."""
+        match option:
+            case SecretPlace(secret="", file=path):
+                return Secret(path, partial(_text, path))
+            case SecretPlace(secret=name):
+                return Secret(name, partial(self._secrets().read, name))
+            case Mapping():
+                return {key: self._opened(value) for key, value in option.items()}
+            case list():
+                return [self._opened(value) for value in option]
+        return option
+
+
+class _SharedText:
+    """The text in an account's record."""
+
+    def __init__(self, accounts: Callable[[], Accounts], name: str) -> None:
+        self._accounts = accounts
+        self._name = name
+
+    def change(self, body: Callable[[str, float], str]) -> str:
+        def changed(account: Account, now: float) -> Account:
+            return replace(account, shared=body(account.shared, now))
+
+        return self._accounts().change_account(self._name, changed).shared
+
+
+def _names(chosen: ProviderSettings) -> list[str]:
+    return [account.name for account in chosen.accounts] or [""]
+
+
+def _clients(chosen: ProviderSettings) -> tuple[Clients, ...]:
+    return tuple(Clients(account.name, account.organizers) for account in chosen.accounts)
+
+
+def _options(chosen: ProviderSettings, account: str) -> dict[str, object]:
+    """What the provider is told, and its account in addition. Raises Misconfigured for an account it lacks."""
+    names = _names(chosen)
+    if account not in names:
+        raise Misconfigured([f"it has no such account{_nearest(account, names)}"])
+    own = next((each.options for each in chosen.accounts if each.name == account), {})
+    return {**chosen.options, **own}
+
+
+def _untellable(chosen: ProviderSettings, provider: Provider) -> list[str]:
+    where = f"SYNC_CONFERENCES, provider {chosen.name}"
+    unable = sorted(chosen.tell - provider.capabilities)
+    return [f"{where}: it cannot be told the {detail} of a meeting." for detail in unable]
+
+
+def _places(option: object) -> Iterator[SecretPlace]:
+    match option:
+        case SecretPlace():
+            yield option
+        case Mapping():
+            yield from (place for value in option.values() for place in _places(value))
+        case list():
+            yield from (place for value in option for place in _places(value))
+
+
+def _text(path: str) -> str:
+    """What a file says now: it is as near as any memory of it. Raises Misconfigured."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Misconfigured([f"The file {path} cannot be read: {why}."]) from None
+    if not text:
+        raise Misconfigured([f"The file {path} is empty."])
+    return text
 
 
 class _Guarded:
-    """A provider whose bugs stop here: one that raises what it must not fails like one that is out of order."""
+    """A provider whose bugs stop here: one that raises what it must not fails like one that is out of order.
 
-    def __init__(self, provider: Provider) -> None:
+    `secrets_s`: how long it may wait for its secrets in a call, beyond its own bound.
+    """
+
+    def __init__(self, provider: Provider, secrets_s: float) -> None:
         self._provider = provider
+        self.call_s = provider.call_s + secrets_s
 
     def __getattr__(self, name: str) -> Any:
         thing = getattr(self._provider, name)
@@ -120,10 +293,15 @@ def _class(use: str) -> Callable[..., Provider]:
     """The class that `use` names. Imports its module, and no other provider's."""
     module_name, _, name = use.partition(":")
     if not name:
-        known = {module.name for module in pkgutil.iter_modules(__path__)} - {_NO_PROVIDER}
-        if use not in known:
-            raise Misconfigured([f"{use} is not a provider that comes with us{_nearest(use, known)}"])
-        module_name, name = f"{__name__}.{use}", use.title().replace("_", "")
+        known = {module.name for module in pkgutil.iter_modules(__path__)} - _NO_PROVIDERS
+        offered = {point.name: point.value for point in entry_points(group=_ENTRY_POINTS)}
+        if use in known:
+            module_name, name = f"{__name__}.{use}", use.title().replace("_", "")
+        elif use in offered:
+            module_name, _, name = offered[use].partition(":")
+        else:
+            nearest = _nearest(use, known | offered.keys())
+            raise Misconfigured([f"{use} is not a provider that comes with us or is installed{nearest}"])
     try:
         module = import_module(module_name)
     except ImportError as error:

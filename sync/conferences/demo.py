@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from sync.conferences import Context
 from sync.conferences.http import Http
 from sync.errors import Gone, Misconfigured, Transient
 from sync.meeting import Meeting
@@ -18,11 +19,11 @@ class Demo:
     name = "demo"
     capabilities = frozenset({"title", "time", "read"})
 
-    def __init__(self, options: Mapping[str, object], *, connect_s: float, read_s: float) -> None:
+    def __init__(self, options: Mapping[str, object], context: Context) -> None:
         url = options.get("url")
         if not isinstance(url, str) or set(options) != {"url"}:
             raise Misconfigured(["options are exactly one: url, the root of the conference service."])
-        self._http = Http(url, connect_s=connect_s, read_s=read_s)
+        self._http = Http(url, connect_s=context.connect_s, read_s=context.read_s)
         self.call_s = self._http.call_s
         self.system = System(
             provider=self.name,

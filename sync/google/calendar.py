@@ -9,7 +9,7 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -46,6 +46,7 @@ EVENT_FIELDS = (
     "visibility,organizer(email,self),conferenceData(conferenceId,conferenceSolution(key,name),createRequest,"
     "entryPoints(entryPointType,uri),parameters/addOnParameters)"
 )
+_DETAIL_FIELDS = {"agenda": "description", "invitees": "attendees(email,resource)"}
 # Without both tokens among the fields there would be neither a second page nor ever an incremental listing.
 LIST_FIELDS = f"accessRole,timeZone,nextPageToken,nextSyncToken,items({EVENT_FIELDS})"
 
@@ -55,7 +56,6 @@ _LISTING: Mapping[str, Any] = {
     "singleEvents": False,
     "showDeleted": True,
     "maxResults": 2500,
-    "fields": LIST_FIELDS,
 }
 _PARSER = 1  # raise it when event.parse comes to read an event in another way: one full listing follows
 
@@ -72,7 +72,8 @@ class GoogleCalendar:
     """Implements ports.Calendar. Threads may share it.
 
     `credentials` gives those of a subject, and caches them; None stands for none at all, as with the simulator.
-    `call_s` bounds each wait for Google: to connect, and for the next bytes.
+    `call_s` bounds each wait for Google: to connect, and for the next bytes. `details` are asked for beside what
+    is always read: "agenda", "invitees".
     """
 
     def __init__(
@@ -81,9 +82,11 @@ class GoogleCalendar:
         root_url: str = "",
         call_s: float = 20.0,
         credentials: Callable[[str], Credentials | None] = lambda _: None,
+        details: Collection[str] = (),
     ) -> None:
         self.call_s = call_s
-        self.listing = listing_hash(*sorted(_LISTING.items()), _PARSER)
+        self._fields = ",".join((EVENT_FIELDS, *(_DETAIL_FIELDS[each] for each in sorted(details))))
+        self.listing = listing_hash(*sorted(_LISTING.items()), self._fields, _PARSER)
         self._credentials = credentials
         self._local = threading.local()
         self._seen: dict[CalendarId, tuple[str, str]] = {}  # access role and time zone, by the last listing
@@ -108,16 +111,20 @@ class GoogleCalendar:
             start, call = {"timeMin": _rfc3339(cursor.since)}, _Call.LIST
         if page_token:
             start, call = {**start, "pageToken": page_token}, _FURTHER_PAGE[call]
-        request = self._events.list(calendarId=calendar.id, **_LISTING, **start)
+        listed = LIST_FIELDS.replace(EVENT_FIELDS, self._fields)
+        request = self._events.list(calendarId=calendar.id, fields=listed, **_LISTING, **start)
         return self._page(calendar, call, self._answer(call, calendar.subject, request))
 
     def get(self, calendar: CalendarId, event_id: str) -> Event | Unreadable:
         role, time_zone = self._seen.get(calendar) or self._regard(calendar)
-        request = self._events.get(calendarId=calendar.id, eventId=event_id, fields=EVENT_FIELDS)
+        request = self._events.get(calendarId=calendar.id, eventId=event_id, fields=self._fields)
         try:
             raw = self._answer(_Call.GET, calendar.subject, request)
         except Refused as error:
             return Unreadable(event_id, str(error))  # no evidence of anything, and no reason to stop a pass
+        except Gone:
+            self._regard(calendar)  # a calendar that is not shared any more answers alike: raises AccessLost
+            raise
         item = event.parse(raw, time_zone=time_zone, access_role=role)
         if item.id != event_id:
             raise Transient(f"{_Call.GET}: an answer that is not the event asked for")
@@ -164,7 +171,7 @@ class GoogleCalendar:
         zone = time_zone if isinstance(time_zone, str) else "UTC"
         self._seen[calendar] = role, zone
         end = PageToken(further) if further else LastPage(since)
-        return Page([event.parse(raw, time_zone=zone, access_role=role) for raw in items], end, role)
+        return Page(event.Items(items, time_zone=zone, access_role=role), end, role)
 
     def _answer(self, call: "_Call", subject: str, request: Any) -> Any:
         """Send one request, once."""

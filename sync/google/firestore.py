@@ -290,11 +290,14 @@ class FirestoreStore:
             webhook = self._named("wiring", ["webhook"])
         return Wiring(records.webhook_url(webhook[0]) if webhook else "", calendars)
 
-    def tend(self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]) -> None:
-        def tended(seen: _Seen) -> tuple[CalendarRecord, None]:
-            return records.tended(seen.record, body(seen.record, seen.now), seen.now), None
+    def tend(
+        self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
+    ) -> CalendarRecord:
+        def tended(seen: _Seen) -> tuple[CalendarRecord, CalendarRecord]:
+            record = records.tended(seen.record, body(seen.record, seen.now), seen.now)
+            return record, record
 
-        self._revise(calendar_key, tended)
+        return self._revise(calendar_key, tended)
 
     def salt(self) -> bytes:
         with _speaking_our_errors():

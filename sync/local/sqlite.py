@@ -38,6 +38,7 @@ from sync.records import Document
 T = TypeVar("T")
 
 _PATIENCE_S = 5.0  # how long to wait for another writer
+_LINKS_PAGE = 500  # of a long query
 _COUNTED_FOR_ONE_READ = 1000  # index entries, in a count
 
 _TABLES = """
@@ -49,7 +50,7 @@ CREATE TABLE IF NOT EXISTS links (
     name TEXT PRIMARY KEY, calendar_key TEXT NOT NULL, live INTEGER NOT NULL, doubted_at REAL,
     document TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS links_live ON links (calendar_key) WHERE live;
+CREATE INDEX IF NOT EXISTS links_in_order ON links (calendar_key, name) WHERE live;
 CREATE INDEX IF NOT EXISTS links_doubted ON links (calendar_key, doubted_at) WHERE doubted_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS conferences (
     name TEXT PRIMARY KEY, home TEXT NOT NULL, due_at REAL, live INTEGER NOT NULL, waiting INTEGER NOT NULL,
@@ -252,13 +253,19 @@ class SqliteStore:
         return [records.link(document) for document in self._query(query, calendar_key, limit)]
 
     def live_links(self, calendar_key: str) -> Iterable[Link]:
-        query = "SELECT document FROM links WHERE calendar_key = ? AND live"
-        found = 0
-        with self._database.reading() as connection:  # row by row: there may be very many
-            for (document,) in connection.execute(query, (calendar_key,)):
-                found += 1
-                yield records.link(json.loads(document))
-        self._count(reads=max(1, found))
+        """Page by page: a statement left open would hold on to one moment, and forbid to write in a later one."""
+        query = (
+            "SELECT document FROM links WHERE calendar_key = ? AND live AND name > ? ORDER BY name LIMIT ?"
+        )
+        after = ""
+        while True:
+            page = [
+                records.link(document) for document in self._query(query, calendar_key, after, _LINKS_PAGE)
+            ]
+            yield from page
+            if len(page) < _LINKS_PAGE:
+                return
+            after = records.link_name(calendar_key, page[-1].event_id)
 
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         with self._database.reading() as connection:
@@ -326,7 +333,9 @@ class SqliteStore:
                 document = _text(records.webhook_document(webhook_url))
                 connection.execute("INSERT INTO wiring VALUES ('webhook', ?)", (document,))
 
-    def tend(self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]) -> None:
+    def tend(
+        self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
+    ) -> CalendarRecord:
         with self._database.writing() as connection:
             record = self._read_calendar(connection, calendar_key)
             self._count(reads=1)
@@ -334,6 +343,7 @@ class SqliteStore:
             tended = records.tended(record, body(record, now), now)
             if tended != record:
                 self._write_calendar(connection, tended)
+            return tended
 
     def salt(self) -> bytes:
         drawn = _text(records.salt_document(secrets.token_bytes(32)))

@@ -14,13 +14,13 @@ from sync.ports import Provider, Target
 from sync.recognise import ConferenceKey
 from sync.testing import (
     MEETING,
-    PATIENT_S,
     Calls,
     Connect,
     Fail,
     Failure,
     ProviderContract,
     State,
+    context,
 )
 
 
@@ -32,7 +32,7 @@ def service() -> Iterator[ConferenceService]:
 
 @pytest.fixture
 def connect(service: ConferenceService) -> Connect:
-    return lambda read_s: Demo({"url": service.url}, connect_s=PATIENT_S, read_s=read_s)
+    return lambda read_s: Demo({"url": service.url}, context(read_s))
 
 
 @pytest.fixture
@@ -151,4 +151,4 @@ class TestDemo(ProviderContract):
 )
 def test_options_that_cannot_work_are_said_at_once(options: dict[str, object]) -> None:
     with pytest.raises(Misconfigured):
-        Demo(options, connect_s=1, read_s=1)
+        Demo(options, context(1.0))

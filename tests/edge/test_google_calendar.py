@@ -281,9 +281,31 @@ def sampled_items() -> list[dict[str, Any]]:
 def test_every_event_reads_the_same_with_only_the_fields_we_ask_for(role: str) -> None:
     wanted = selector.parse(EVENT_FIELDS)
     for item in sampled_items():
-        assert event.parse(selector.select(wanted, item), access_role=role) == event.parse(
-            item, access_role=role
-        )
+        undetailed = {key: item[key] for key in item if key not in ("description", "attendees")}
+        read = event.parse(selector.select(wanted, item), access_role=role)
+        assert read == event.parse(undetailed, access_role=role)
+
+
+def test_details_are_read_only_when_they_are_asked_for(server: Server) -> None:
+    told = {
+        **PRIVATE,
+        "description": "<p>Bring the <b>plan</b></p><script>x()</script>\u0007tea &amp; cake",
+        "attendees": [
+            {"email": "Bob@example.com"},
+            {"email": "room@example.com", "resource": True},
+            {"email": "ada@example.com", "self": True},
+            "nobody",
+        ],
+    }
+    server.will(page(items=[told], nextSyncToken="t"))
+    calendar = GoogleCalendar(root_url=server.url, details=("invitees", "agenda"))
+    (item,) = calendar.list_page(ANNA, WINDOW, "").items
+    assert isinstance(item, Event)
+    assert item.agenda == "Bring the plan\n tea & cake"
+    assert item.invitees == ("ada@example.com", "bob@example.com")
+    (fields,) = server.asked[-1].query["fields"]
+    assert fields.endswith(",description,attendees(email,resource))")
+    assert calendar.listing != GoogleCalendar().listing
 
 
 def test_no_address_of_a_guest_and_no_description_is_asked_for() -> None:
@@ -506,8 +528,6 @@ SOME_CALLS = [
     ("list since", 410, "updatedMinTooLongAgo", SyncTokenGone),
     ("list since page 2", 400, "invalid", Transient),
     ("list since page 2", 410, "fullSyncRequired", SyncTokenGone),
-    ("get", 404, "notFound", Gone),
-    ("get", 410, "deleted", Gone),
     ("watch", 400, "pushNotSupportedForRequestedResource", Unsupported),
     ("watch", 403, "pushNotSupportedForRequestedResource", Unsupported),
     ("watch", 400, "channelIdNotUnique", Refused),
@@ -518,6 +538,19 @@ REFUSALS = [
     *((call, status, reason, kind) for call in CALLS for (status, reason), kind in EVERY_CALL.items()),
     *SOME_CALLS,
 ]
+
+
+@pytest.mark.parametrize(("status", "reason"), [(404, "notFound"), (410, "deleted")])
+def test_an_event_that_is_not_there_is_told_from_a_calendar_that_is_not_shared_any_more(
+    server: Server, status: int, reason: str
+) -> None:
+    calendar = listed(server)
+    server.will(refusal(status, reason), page(items=[]))
+    with pytest.raises(Gone):
+        calendar.get(ANNA, "event1")
+    server.will(refusal(status, reason), refusal(404, "notFound"))
+    with pytest.raises(AccessLost):
+        calendar.get(ANNA, "event1")
 
 
 @pytest.mark.parametrize(("call", "status", "reason", "kind"), REFUSALS)

@@ -16,13 +16,13 @@ from sync.channel import Key, Keys, calendar_key
 from sync.decide import Brake
 from sync.errors import SyncError, Transient
 from sync.google.calendar import GoogleCalendar
-from sync.ledger import Rules
 from sync.local.sqlite import SqliteStore
 from sync.meeting import Meeting
 from sync.one_pass import one_pass
 from sync.policy import Backoff, Policy
 from sync.ports import Actual, CalendarId, Outcome, Outside, Target, Task, WiredCalendar
 from sync.recognise import KNOWN, System
+from sync.rules import Rules
 from sync.simulator import Simulator
 from sync.wake import Buckets
 from tests.clock import ManualClock

@@ -10,9 +10,9 @@ import pytest
 from sync import logs
 from sync.conference import State
 from sync.errors import AuthFailed, RateLimited, SyncError, Transient
-from sync.ledger import Rules
 from sync.ports import Target
 from sync.recognise import KNOWN, ConferenceKey, System
+from sync.rules import Rules
 from tests.passes.conftest import ME, YOU, Acme, Town
 
 OTHER = System("zeta", names=("Zeta",), hosts=("zeta.example",), path=r"^/j/([a-z0-9-]+)$")

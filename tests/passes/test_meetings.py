@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from sync.codes import Code
 from sync.conference import State
-from sync.ledger import Rules
+from sync.cursor import Cursor, PageToken, SyncToken
+from sync.ports import CalendarId, Page
 from sync.recognise import ConferenceKey
+from sync.rules import Rules
 from tests.passes.conftest import GRACE_S, ME, SYSTEM, YOU, Town, conferencing
 
 C1 = ConferenceKey("acme", "c-1")
@@ -285,3 +287,29 @@ def test_rules_that_no_longer_recognise_a_conference_delete_nothing(town: Town) 
     town.policy = replace(town.policy, rules=Rules((SYSTEM,), frozenset({"acme"})))
     town.settle()
     assert title(town) == "After"
+
+
+def test_a_listing_shown_to_several_roles_is_listed_again_in_full(town: Town) -> None:
+    town.act("change_role", calendar=YOU, user=ME, role="reader")
+    yours = town.enrol(YOU)
+    town.meet("c-1", calendar=YOU, visibility="private")
+    list_page = town.outside.calendar.list_page
+
+    def promoted_in_between(calendar: CalendarId, cursor: Cursor, page_token: str) -> Page:
+        page = list_page(calendar, cursor, page_token)
+        if page_token or isinstance(cursor, SyncToken):
+            return page
+        town.act("change_role", calendar=YOU, user=ME, role="writer")
+        return replace(page, end=PageToken("the same again"))
+
+    def page(calendar: CalendarId, cursor: Cursor, page_token: str) -> Page:
+        if page_token:
+            return replace(list_page(calendar, cursor, ""), items=())
+        return promoted_in_between(calendar, cursor, page_token)
+
+    town.outside.calendar.list_page = page  # type: ignore[method-assign]
+    town.look(yours)
+    assert town.acme.has["c-1"] is None
+    town.outside.calendar.list_page = list_page  # type: ignore[method-assign]
+    town.look(yours)
+    assert town.acme.has["c-1"] is not None

@@ -7,9 +7,10 @@ from sync import conference as conferences
 from sync.codes import Code
 from sync.conference import Applied, Conference, Ref, Want
 from sync.event import Carried, Event, Kind, Occurrence, Times, Unreadable, tombstone
-from sync.ledger import Ledger, Link, Rules, in_order, record
+from sync.ledger import Ledger, Link, in_order, record
 from sync.meeting import Reach
 from sync.recognise import ConferenceKey, System
+from sync.rules import Rules
 
 NOW = 1_900_000_000.0
 HOUR = 3600.0

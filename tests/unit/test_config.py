@@ -49,6 +49,34 @@ def test_settings_that_work_are_listed_without_what_is_secret(
     assert "hush" not in str(out)
 
 
+def test_a_document_that_is_a_secret_is_not_asked_for_and_named(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNC_CONFERENCES", "projects/p/secrets/conferences")
+    monkeypatch.setenv("SYNC_SECRETS_API", "http://me:hush@127.0.0.1:9/hush")  # nobody listens there
+    code, out, err = run(capsys)
+    assert (code, err) == (0, [])
+    listed = dict(line.split(maxsplit=1) for line in out)
+    assert (
+        listed["SYNC_CONFERENCES"] == "projects/p/secrets/conferences (a secret, read when the worker runs)"
+    )
+    assert listed["SYNC_SECRETS_API"] == "http://127.0.0.1:9"
+
+
+def test_what_is_wrong_in_a_file_is_told_beforehand(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    document = {
+        "providers": {"demo": {"use": "dmo", "options": {"key": {"secret": "hush"}}}, "own": {"use": "dmo"}}
+    }
+    (tmp_path / "conferences.json").write_text(json.dumps(document))
+    monkeypatch.setenv("SYNC_CONFERENCES", str(tmp_path / "conferences.json"))
+    code, _, (secret, use, _) = run(capsys)
+    assert code == 1
+    assert "option key: the secret is not projects/…/secrets/…" in secret
+    assert "did you mean demo?" in use
+
+
 def test_what_is_set_is_told_to_programs_too(capsys: Capture) -> None:
     code, (line,), _ = run(capsys, "--json")
     told = json.loads(line)
@@ -113,6 +141,27 @@ def test_it_says_what_the_door_would_say(
     with pytest.raises(Misconfigured) as raised:
         DOORS[door]._build()
     assert run(capsys, "--door", door)[2][:-1] == [f"config: {problem}" for problem in raised.value.problems]
+
+
+def test_a_refusal_is_looked_at_again_when_what_it_was_about_may_be_mended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, looked = [0.0], []
+    monkeypatch.setattr(sync.wiring.time, "monotonic", lambda: now[0])
+
+    def build() -> str:
+        looked.append(now[0])
+        if now[0] < 30:
+            raise Misconfigured(["The secret has no version."])
+        return "built"
+
+    once = sync.wiring._Once(build)
+    for now[0] in (0.0, 1.0, 29.0):
+        with pytest.raises(Misconfigured, match="The secret has no version"):
+            once()
+    now[0] = 30.0
+    assert (once(), once()) == ("built", "built")
+    assert looked == [0.0, 30.0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sync.cli.demo import judge as judge_module
-from sync.cli.demo.judge import Mismatch, compare
+from sync.cli.demo.judge import Mismatch, Unseen, compare, judge
+from tests.contract.loopback import Answer, Asked, Loopback
 
 SERVICE = "http://127.0.0.1:8080"
 
@@ -20,6 +21,7 @@ def event(**changes: Any) -> Json:
         "live": True,
         "organizer_self": True,
         "series": None,
+        "recurrence": None,
         "title": "Planning",
         "start": {"dateTime": "2030-03-04T10:30:00+01:00", "timeZone": "Europe/Berlin"},
         "end": {"dateTime": "2030-03-04T11:00:00+01:00", "timeZone": "Europe/Berlin"},
@@ -117,6 +119,37 @@ def test_an_all_day_event_lasts_from_midnight_to_midnight() -> None:
     assert problems([whole_day], [day]) == []
 
 
+def weekly(week: int, *, until: str = "", **changes: Any) -> Json:
+    """A series that begins so many weeks later."""
+    day = f"2030-03-{4 + 7 * week:02}"
+    return event(
+        start={"dateTime": f"{day}T09:30:00Z"},
+        end={"dateTime": f"{day}T10:00:00Z"},
+        recurrence=["EXDATE;TZID=UTC:20300401T093000", f"RRULE:FREQ=WEEKLY{until and f';UNTIL={until}'}"],
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("last_until", ["", "20300601T000000Z"])
+def test_of_a_series_that_was_split_the_part_that_ends_last_gives_title_and_times(last_until: str) -> None:
+    first, rest = weekly(0, until="20300317T235959Z"), weekly(2, until=last_until, title="Planning, new")
+    told = {"start": "2030-03-18T09:30:00+00:00", "end": "2030-03-18T10:00:00+00:00"}
+    assert problems([first, rest], [conference(title="Planning, new", **told)]) == []
+    assert problems([rest, first], [conference()]) != []
+
+
+def test_a_series_that_never_ends_speaks_for_the_single_event_that_shares_its_conference() -> None:
+    late = event(
+        title="The last",
+        start={"dateTime": "2031-01-01T10:00:00Z"},
+        end={"dateTime": "2031-01-01T11:00:00Z"},
+    )
+    assert problems([weekly(0), late], [conference()]) == []
+    told = {"start": "2031-01-01T10:00:00+00:00", "end": "2031-01-01T11:00:00+00:00"}
+    ended = weekly(0, until="20300601T000000Z")
+    assert problems([ended, late], [conference(title="The last", **told)]) == []
+
+
 def test_several_events_share_their_times_and_the_last_gives_the_title() -> None:
     later = event(
         title="Planning, part two",
@@ -161,6 +194,28 @@ def test_everything_that_is_wrong_is_told_conference_by_conference() -> None:
         "conf-001",
         "conf-002",
     ]
+
+
+# --- Looking ---
+
+
+def test_a_side_that_hangs_up_is_looked_at_again() -> None:
+    answers = iter([Answer(lost=True), Answer(200, {"calendars": {}})])
+    with (
+        Loopback(lambda _: next(answers)) as calendar,
+        Loopback(lambda _: Answer(200, {"conferences": []})) as service,
+    ):
+        assert judge(calendar.url, service.url, {}) == []
+    assert [asked.path for asked in calendar.asked] == ["/_sim/state"] * 2
+
+
+def test_a_side_that_cannot_be_looked_at_is_named_and_leaves_no_verdict() -> None:
+    def answer(asked: Asked) -> Answer:
+        return Answer(200, {"calendars": {}}) if "state" in asked.path else Answer(503)
+
+    with Loopback(answer) as town, pytest.raises(Unseen, match="the conference service cannot be looked at"):
+        judge(town.url, town.url, {})
+    assert len(town.asked) == 4
 
 
 def test_the_judge_imports_nothing_of_what_it_judges() -> None:

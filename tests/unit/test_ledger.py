@@ -12,15 +12,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sync.codes import Code
 from sync.conference import State
 from sync.event import Event, Unreadable
-from sync.ledger import Link, Rules, event_of, in_order, ref_of
+from sync.ledger import Link, event_of, in_order, link_of, ref_of
 from sync.meeting import fingerprint
 from sync.recognise import ConferenceKey
+from sync.rules import Rules
 from tests.unit.builders import (
     DAY,
     DEMO,
     HOUR,
     NOW,
     OTHER,
+    RULES,
     Books,
     at,
     cancelled,
@@ -395,6 +397,55 @@ def test_an_event_that_was_seen_is_doubted_no_more(known: Books, seen: Event | U
     assert known.links["cal", "e1"].doubted_at is None
 
 
+# --- What is recorded already ---
+
+
+@pytest.mark.parametrize("seen", [event(), weekly(), weekly(until="20300401"), event(whole=False)])
+def test_an_event_that_was_recorded_is_known_by_its_link(books: Books, seen: Event) -> None:
+    books.record(seen)
+    assert link_of("cal", seen, RULES) == books.links["cal", seen.id]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        event(title="Renamed"),
+        event(start=NOW + 2 * DAY),
+        event(conference="c2"),
+        event(conference=None),
+        event(conference="my/ada"),
+        event(conference=None, carried=replace(carrying("meet.example/c1"), solution_name="Another")),
+        event(guest=True),
+        weekly("e1"),
+        cancelled(),
+    ],
+)
+def test_an_event_that_has_changed_is_not_known_by_its_link(known: Books, seen: Event) -> None:
+    assert link_of("cal", seen, RULES) != known.links["cal", "e1"]
+
+
+@pytest.mark.parametrize(
+    "rules", [Rules((DEMO, OTHER), frozenset()), Rules((OTHER,), frozenset({"demo"}))], ids=str
+)
+def test_an_event_that_other_rules_would_record_otherwise_is_not_known_by_its_link(
+    known: Books, rules: Rules
+) -> None:
+    assert link_of("cal", event(), rules) != known.links["cal", "e1"]
+
+
+def test_a_series_that_speaks_for_its_occurrences_and_they_themselves_are_not_known_by_their_links(
+    books: Books,
+) -> None:
+    books.record(weekly(), occurrence(conference="c2"))
+    assert link_of("cal", weekly(), RULES) != books.links["cal", "s"]
+    assert link_of("cal", occurrence(conference="c2"), RULES) is None
+
+
+def test_an_event_in_doubt_is_not_known_by_its_link(known: Books) -> None:
+    doubted = replace(known.links["cal", "e1"], doubted_at=NOW)
+    assert link_of("cal", event(), RULES) != doubted
+
+
 # --- Names ---
 
 
@@ -450,6 +501,21 @@ def test_an_event_recorded_twice_changes_nothing_the_second_time(history: list[E
     before = books.everything()
     books.record(seen, now=NOW + HOUR)
     assert books.everything() == before
+
+
+@given(histories, items, histories, st.sampled_from([RULES, Rules((DEMO, OTHER), frozenset({"other"}))]))
+def test_an_event_known_by_its_link_changes_nothing_at_all(
+    before: list[Event], seen: Event, after: list[Event], rules: Rules
+) -> None:
+    """So a full listing need not even read it."""
+    books = Books()
+    for item in [*before, seen, *after]:
+        books.record(item)
+    link = link_of("cal", seen, rules) if isinstance(seen, Event) else None
+    recorded = books.everything()
+    if link is not None and link == books.links.get(("cal", seen.id)):
+        assert books.record(seen, now=NOW + HOUR, rules=rules) == [Code.UNCHANGED]
+        assert books.everything() == recorded
 
 
 @given(st.lists(items, max_size=5, unique_by=lambda item: item.id), st.randoms(use_true_random=False))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.decide import Brake
-from sync.ledger import Rules
 from sync.policy import Backoff, Policy
+from sync.rules import Rules
 from sync.wake import Buckets
 from tests.unit.builders import DAY, DEMO, HOUR, OTHER, RULES
 

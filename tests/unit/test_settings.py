@@ -12,7 +12,17 @@ import pytest
 
 from sync.errors import Misconfigured
 from sync.recognise import System
-from sync.settings import VARIABLES, Door, ProviderSettings, Settings, Times, draft, read
+from sync.settings import (
+    VARIABLES,
+    Door,
+    ProviderSettings,
+    SecretPlace,
+    Settings,
+    Times,
+    draft,
+    read,
+    with_conferences,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -55,6 +65,7 @@ def test_little_is_needed_and_the_rest_has_defaults(environ: dict[str, str]) -> 
         delegation="",
         calendar_api="",
         tasks_api="",
+        secrets_api="",
     )
 
 
@@ -67,6 +78,7 @@ def test_everything_that_is_told_is_read(environ: dict[str, str]) -> None:
         "SYNC_DISPATCH_ACCOUNT": "a",
         "SYNC_DELEGATION": "s",
         "SYNC_CALENDAR_API": "http://127.0.0.1:9/",
+        "SYNC_SECRETS_API": "http://127.0.0.1:8/",
         "SYNC_MODE": "apply",
         "PATH": "of no concern",
     }
@@ -74,6 +86,7 @@ def test_everything_that_is_told_is_read(environ: dict[str, str]) -> None:
     assert (settings.project, settings.region, settings.database) == ("p", "r", "d")
     assert (settings.worker_url, settings.dispatch_account) == ("https://worker.example/", "a")
     assert (settings.delegation, settings.calendar_api) == ("s", "http://127.0.0.1:9/")
+    assert settings.secrets_api == "http://127.0.0.1:8/"
 
 
 def test_times_are_changed_by_name(environ: dict[str, str]) -> None:
@@ -110,6 +123,53 @@ def test_a_webhook_knows_nothing_of_conferences(environ: dict[str, str]) -> None
     assert read(environ, "webhook").providers == ()
     del environ["SYNC_CONFERENCES"]
     assert read(environ, "webhook").systems == ()
+
+
+SECRET = "projects/acme-123/secrets/conferences"
+
+
+def test_conferences_that_are_a_secret_are_named_and_not_read_here(environ: dict[str, str]) -> None:
+    settings = read(environ | {"SYNC_CONFERENCES": SECRET}, "worker")
+    assert (settings.conferences_secret, settings.providers, settings.systems) == (SECRET, (), ())
+    assert read(environ | {"SYNC_CONFERENCES": SECRET}, "webhook").conferences_secret == ""
+
+
+def test_a_document_that_came_as_a_secret_is_read_like_any_other(environ: dict[str, str]) -> None:
+    unread = read(environ | {"SYNC_CONFERENCES": SECRET}, "worker")
+    settings, told = with_conferences(unread, json.dumps(CONFERENCES))
+    as_it_stands = read(environ | {"SYNC_CONFERENCES": json.dumps(CONFERENCES)}, "worker")
+    assert (settings.providers, settings.systems) == (as_it_stands.providers, as_it_stands.systems)
+    assert (settings.conferences_secret, told) == (SECRET, ())
+
+
+@pytest.mark.parametrize("text", ["/etc/passwd", "", "[]", "{"])
+def test_a_secret_that_holds_no_document_is_a_problem_and_never_a_path(
+    environ: dict[str, str], text: str
+) -> None:
+    _, told = with_conferences(read(environ | {"SYNC_CONFERENCES": SECRET}, "worker"), text)
+    assert told == ("SYNC_CONFERENCES is not a JSON object.",)
+
+
+def test_an_option_may_be_the_place_of_a_secret_however_deep_it_lies(environ: dict[str, str]) -> None:
+    options = {
+        "key": {"secret": SECRET},
+        "account": {"example.com": {"key": {"file": "/run/key"}, "keys": [{"secret": SECRET}, "plain"]}},
+        "secret": "hush",
+        "both": {"secret": "plain", "file": "plain"},
+    }
+    document = {"providers": {"demo": {"use": "demo", "options": options}}}
+    (provider,) = read(environ | {"SYNC_CONFERENCES": json.dumps(document)}, "worker").providers
+    assert provider.options == {
+        "key": SecretPlace(secret=SECRET),
+        "account": {
+            "example.com": {
+                "key": SecretPlace(file="/run/key"),
+                "keys": [SecretPlace(secret=SECRET), "plain"],
+            }
+        },
+        "secret": "hush",
+        "both": {"secret": "plain", "file": "plain"},
+    }
 
 
 DEPLOYED = {
@@ -155,13 +215,19 @@ WRONG = [
     ({"SYNC_CHANNEL_KEYS": "/nowhere"}, r"SYNC_CHANNEL_KEYS names a file that cannot be read: No such file"),
     ({"SYNC_CONFERENCES": ""}, r"SYNC_CONFERENCES is missing"),
     ({"SYNC_CONFERENCES": "/nowhere"}, r"SYNC_CONFERENCES names a file that cannot be read: No such file"),
+    *(
+        (
+            {"SYNC_CONFERENCES": name},
+            r"SYNC_CONFERENCES is not projects/…/secrets/…, without a version\.",
+        )
+        for name in ("projects/p/secrets/s/versions/1", "projects/../secrets/s", "projects/p/secrets/a b")
+    ),
     ({"SYNC_CONFERENCES": "{"}, r"SYNC_CONFERENCES is not a JSON object\."),
     ({"SYNC_CONFERENCES": '{"a":' * 100_000}, r"SYNC_CONFERENCES is not a JSON object\."),
     ({"SYNC_CONFERENCES": '{"sytems": []}'}, r"sytems is not a key of .*; did you mean systems\?"),
     ({"SYNC_CONFERENCES": '{"providers": []}'}, r"providers that are not an object of names\."),
     ({"SYNC_CONFERENCES": '{"systems": {}}'}, r"systems that are not a list\."),
-    ({"SYNC_MODE": "observe"}, r"SYNC_MODE=observe is not built in this version"),
-    ({"SYNC_MODE": "aply"}, r"SYNC_MODE is not apply; did you mean apply\?"),
+    ({"SYNC_MODE": "aply"}, r"SYNC_MODE is not one of apply, observe; did you mean apply\?"),
     ({"SYNC_WORKER_URL": "worker.example"}, r"SYNC_WORKER_URL is not an http or https URL\."),
     ({"SYNC_CALENDAR_API": "ftp://x/"}, r"SYNC_CALENDAR_API is not an http or https URL\."),
     ({"SYNC_CALENDAR_API": "http://[x/"}, r"SYNC_CALENDAR_API is not an http or https URL\."),
@@ -207,7 +273,7 @@ def test_a_number_that_is_refused_contradicts_nothing(environ: dict[str, str]) -
     assert len(problems(environ | {"SYNC_TIMES": "calendar_timeout=1e12 lease=0"})) == 2
 
 
-@pytest.mark.parametrize(("variable", "typo"), [("SYNC_MODE", "obsrve"), ("SYNC_QUEUE", "inlne")])
+@pytest.mark.parametrize(("variable", "typo"), [("SYNC_QUEUE", "inlne")])
 def test_nothing_is_suggested_that_is_not_built(environ: dict[str, str], variable: str, typo: str) -> None:
     (problem,) = problems(environ | {variable: typo})
     assert "did you mean" not in problem
@@ -254,6 +320,25 @@ def test_a_provider_that_makes_no_sense_is_named(
 ) -> None:
     environ["SYNC_CONFERENCES"] = json.dumps({"providers": {"demo": provider}})
     assert problems(environ) == (sentence,)
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ({"secret": "zoom"}, "option keys.old: the secret is not projects/…/secrets/…, without a version."),
+        ({"secret": f"{SECRET}/versions/1"}, "option keys.old: the secret is not projects/…/secrets/…"),
+        ({"secret": ["hush"]}, "option keys.old: the secret is not projects/…/secrets/…"),
+        ({"file": ""}, "option keys.old: the file is not a path."),
+        ({"file": 1}, "option keys.old: the file is not a path."),
+    ],
+)
+def test_a_place_of_a_secret_that_makes_no_sense_is_named_and_not_quoted(
+    environ: dict[str, str], option: object, sentence: str
+) -> None:
+    document = {"providers": {"demo": {"use": "demo", "options": {"keys": {"old": option}}}}}
+    (problem,) = problems(environ | {"SYNC_CONFERENCES": json.dumps(document)})
+    assert problem.startswith(f"SYNC_CONFERENCES, provider demo, {sentence}")
+    assert "hush" not in problem
 
 
 def test_a_provider_cannot_be_called_what_a_conference_key_cannot_hold(environ: dict[str, str]) -> None:
@@ -344,7 +429,53 @@ def test_the_page_names_every_field_of_a_system() -> None:
 
 
 def test_the_example_of_the_page_works(environ: dict[str, str]) -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)
-    settings = read(environ | {"SYNC_CONFERENCES": example}, "worker")
+    plain, accounts = re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)
+    settings = read(environ | {"SYNC_CONFERENCES": plain}, "worker")
     assert [provider.name for provider in settings.providers] == ["demo"]
     assert [system.provider for system in settings.systems] == ["demo"]
+    (rooms,) = read(environ | {"SYNC_CONFERENCES": accounts}, "worker").providers
+    assert [account.name for account in rooms.accounts] == ["emea", "rest"]
+
+
+# --- Accounts ---
+
+ZOOM_SECRET = "projects/p/secrets/zoom"
+
+
+def with_accounts(accounts: object, **more: object) -> dict[str, object]:
+    return {"providers": {"rooms": {"use": "demo", "accounts": accounts, **more}}}
+
+
+def test_accounts_and_what_is_told_are_read(environ: dict[str, str]) -> None:
+    accounts = {"emea": {"organizers": ["Emea.Example.com"], "options": {"key": {"secret": ZOOM_SECRET}}}}
+    document = with_accounts(accounts, tell=["agenda"])
+    (provider,) = read(environ | {"SYNC_CONFERENCES": json.dumps(document)}, "worker").providers
+    assert provider.tell == {"agenda"}
+    (account,) = provider.accounts
+    assert (account.name, account.organizers) == ("emea", {"emea.example.com"})
+    assert account.options == {"key": SecretPlace(secret=ZOOM_SECRET)}
+    assert "example" not in repr(provider)
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        (with_accounts([]), "accounts are not an object of names"),
+        (with_accounts({"E MEA": {"organizers": ["*"]}}), "a name is lower-case letters"),
+        (with_accounts({"a": {}}), "organizers are not a list of addresses and domains"),
+        (with_accounts({"a": {"organizers": "*"}}), "organizers are not a list of addresses and domains"),
+        (with_accounts({"a": {"organisers": ["*"]}}), "did you mean organizers"),
+        (with_accounts({"a": {"organizers": ["*"], "options": 5}}), "options are not an object"),
+        (
+            with_accounts({"a": {"organizers": ["x.example"]}, "b": {"organizers": ["X.example"]}}),
+            "x.example has more than one account",
+        ),
+        (with_accounts({}, tell="agenda"), "tell is not a list"),
+        (with_accounts({}, tell=["agend"]), "agend is nothing to tell; did you mean agenda"),
+    ],
+)
+def test_accounts_that_cannot_work_are_told(
+    environ: dict[str, str], document: dict[str, object], sentence: str
+) -> None:
+    told = " ".join(problems(environ | {"SYNC_CONFERENCES": json.dumps(document)}))
+    assert sentence in told

@@ -60,8 +60,11 @@ class Shelf:
     def calendars(self) -> list[CalendarRecord]:
         return list(self.records.values())
 
-    def tend(self, key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]) -> None:
+    def tend(
+        self, key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
+    ) -> CalendarRecord:
         self.records[key] = body(self.records.get(key), self.clock.now())
+        return self.records[key]
 
     def create(self, task: Task) -> bool:
         return True
