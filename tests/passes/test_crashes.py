@@ -1,130 +1,106 @@
-"""Kill a pass at every call it makes to the world, before and after its effect: the next ones make it right."""
+"""Whichever call is a process's last, others make it right: the whole matrix, and the mistakes it must show."""
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
-from sync.simulator import Simulator
-from tests.passes.conftest import ME, Town
+from sync import apply, conference, pull, records, wake
+from tests.passes.crash_matrix import PAGE, deaths
+from tests.passes.crash_story import play
+from tests.passes.crash_town import Death, Net, Wrong
 
-
-class Killed(BaseException):
-    """Not an error that anything would handle: the process is gone."""
-
-
-class Mortal:
-    """A port whose n-th call, counted over all ports, kills the process."""
-
-    def __init__(self, port: Any, life: "Life") -> None:
-        self._port = port
-        self._life = life
-
-    def __getattr__(self, name: str) -> Any:
-        thing = getattr(self._port, name)
-        return self._life.guard(thing) if callable(thing) else thing
+Plant = pytest.MonkeyPatch
 
 
-class Life:
-    """Counts calls, and ends at one of them."""
-
-    def __init__(self, dies_at: int, after: bool) -> None:
-        self.calls = 0
-        self._dies_at = dies_at
-        self._after = after
-
-    def guard(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            self.calls += 1
-            if self.calls == self._dies_at and not self._after:
-                raise Killed
-            answer = call(*args, **kwargs)
-            if self.calls == self._dies_at:
-                raise Killed
-            return answer
-
-        return guarded
-
-
-@dataclass
-class Registry:
-    """One provider, whatever its name."""
-
-    only: Any
-
-    def provider(self, _: str, _account: str = "") -> Any:
-        return self.only
-
-
-def play(town: Town, life: Life) -> None:
-    """A day of changes, looked at by a process that dies once; its successors then finish."""
-    keep = town.meet("c-1", title="Keep")
-    drop = town.meet("c-2", title="Drop")
-    town.settle()
-    town.act("retitle", event=keep, title="Kept")
-    town.act("delete", event=drop)
-    town.meet("c-3", title="New")
-    town.fault(expire_tokens=ME)
-    whole = town.outside
-    town.outside = replace(
-        whole,
-        calendar=Mortal(whole.calendar, life),
-        store=Mortal(whole.store, life),
-        queue=Mortal(whole.queue, life),
-        conferences=Registry(Mortal(town.acme, life)),
+@pytest.mark.timeout(900)
+def test_a_process_that_dies_at_any_call_leaves_nothing_undone_and_the_page_says_how() -> None:
+    """In a process of its own: the story forks, and this one may have threads."""
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.passes.crash_matrix"],
+        cwd=PAGE.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    with suppress(Killed):
-        town.settle(hours=0.001)
-        town.clock.advance(70)  # the grace is over
-        town.settle(hours=0.001)
-    town.outside = whole
-    town.clock.advance(100)  # its lease ends
+    assert told.returncode == 0, told.stderr
+    assert told.stdout == PAGE.read_text(), "docs/crash-matrix.md is of other code: run `make crash-matrix`"
 
 
-def finish(town: Town) -> None:
-    for _ in range(3):
-        town.sweep()
+def test_the_same_death_is_told_in_the_same_words() -> None:
+    one, other = (play(lambda point: Death(300) if point.number == 300 else None) for _ in range(2))
+    assert one.points == other.points
+    assert (one.taken_up_by, one.acme.calls) == (other.taken_up_by, other.acme.calls)
 
 
-def calls_of_a_whole_day(folder: Path) -> int:
-    with Simulator(clock="frozen") as simulator:
-        town = Town(simulator, folder / "count.db")
-        life = Life(dies_at=0, after=False)
-        play(town, life)
-        return life.calls
+# --- Mistakes that only a death shows ---
 
 
-def assert_right(town: Town) -> None:
-    titles = {name: meeting and meeting.title for name, meeting in town.acme.has.items()}
-    assert titles == {"c-1": "Kept", "c-3": "New"}
-    assert town.calls("delete").keys() == {"c-2"}
-    again = len(town.acme.calls)
-    town.settle()
-    assert len(town.acme.calls) == again
+@dataclass(frozen=True)
+class Mistake:
+    """What to plant, and the deaths that must show it."""
+
+    plant: Callable[[Plant], None]
+    before: str
+    net: Net = Net.QUEUE
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with Simulator(clock="frozen") as simulator:
-        yield simulator
+def token_before_record(patch: Plant) -> None:
+    finish = pull._Pull._finish
+
+    def hasty(self: Any, progress: Any) -> None:
+        self._tenure.change(lambda _book, _now: None, progress)
+        finish(self, progress)
+
+    patch.setattr(pull._Pull, "_finish", hasty)
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before its effect", "after its effect"])
-def test_a_process_killed_at_any_call_leaves_nothing_undone(
-    tmp_path: Path, simulator: Simulator, after: bool
-) -> None:
-    total = calls_of_a_whole_day(tmp_path)
-    assert total > 20
-    for number in range(1, total + 1):
-        urllib3.request("POST", f"{simulator.url}/_sim/reset", json={})
-        town = Town(simulator, tmp_path / f"{number}.db")
-        play(town, Life(number, after))
-        finish(town)
-        try:
-            assert_right(town)
-        except AssertionError as error:
-            raise AssertionError(f"killed at call {number} of {total}") from error
+def intent_not_written(patch: Plant) -> None:
+    def intend(self: Any, item: Any, takes_s: float) -> Any:
+        now = self._tenure.now()
+        return conference.intended(item, now, now + takes_s, 0.0).intent
+
+    patch.setattr(apply._Apply, "_intend", intend)
+    patch.setattr(conference, "is_ours", lambda *_: True)
+
+
+def busy_without_a_wake_after_the_lease(patch: Plant) -> None:
+    after_lease = wake.after_lease
+    patch.setattr(wake, "after_lease", lambda *args: replace(after_lease(*args), due_at=float("inf")))
+
+
+def lease_that_no_sweep_looks_after(patch: Plant) -> None:
+    patch.setattr(records, "held", lambda record, lease, _: replace(record, lease=lease))
+
+
+def lease_that_never_ends(patch: Plant) -> None:
+    patch.setattr("sync.lease.Lease.is_free", lambda self, *_: not self.owner)
+
+
+MISTAKES = (
+    Mistake(token_before_record, "store.change: the last events and the token"),
+    Mistake(intent_not_written, "store.change: settle"),
+    Mistake(busy_without_a_wake_after_the_lease, "calendar.list_page"),
+    Mistake(lease_that_no_sweep_looks_after, "calendar.list_page", Net.SWEEP),
+    Mistake(lease_that_never_ends, "calendar.list_page"),
+)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.plant.__name__)
+def test_a_mistake_that_only_a_death_shows_is_shown(mistake: Mistake, monkeypatch: Plant) -> None:
+    mistake.plant(monkeypatch)
+    town = play()  # without a death all is well
+    candidates = (each for each in town.points if each.call.startswith(mistake.before))
+    assert any(is_wrong(death) for point in candidates for death in deaths(point) if death.net is mistake.net)
+
+
+def is_wrong(death: Death) -> bool:
+    try:
+        play(lambda point: death if point.number == death.number else None)
+    except Wrong:
+        return True
+    return False
