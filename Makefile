@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test soak crash-matrix bench lint format lock clean
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
@@ -12,6 +12,16 @@ demo: .venv/.run ## watch one day of meetings and their conferences (ARGS="--hea
 
 test: .venv/.dev .venv/.node ## run every test (ARGS=tests/unit narrows it)
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: .venv/.dev ## tell very many stories of faults (SEEDS=100000 FIRST=0 PROCESSES=2)
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0) \
+	  $(if $(PROCESSES),--processes $(PROCESSES))
+
+crash-matrix: .venv/.dev ## let a process die at every call of a story, and print what came of it
+	@$(BIN)/python -m tests.passes.crash_matrix > docs/crash-matrix.md && cat docs/crash-matrix.md
+
+bench: .venv/.dev ## measure what a full listing costs (about two minutes; ARGS=--json)
+	@$(BIN)/python -m bench.listing $(ARGS)
 
 lint: .venv/.dev ## ruff, mypy --strict, and the walls between the rooms
 	@$(BIN)/ruff check .

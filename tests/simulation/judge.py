@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 
 from sync.channel import calendar_key
 from sync.conference import Conference
@@ -61,7 +61,7 @@ class Use:
     private: bool
     occurrence: bool
 
-    @property
+    @cached_property
     def ends_between(self) -> tuple[float, float]:
         """When it is over: of a series only roughly known, as nobody has to expand it."""
         if not _happens(self.recurrence, self.start):
@@ -94,6 +94,7 @@ class Judge:
         self._brake = brake
         self.keys = {name: calendar_key(SALT, name) for name in WATCHED}
         self._names = {key: name for name, key in self.keys.items()}
+        self._uses: list[Use] = []  # as of the last act: nothing else changes the world
         self._started: dict[str, float] = {}  # the pass that holds the lease, by calendar key
         self._fingerprints: dict[str, tuple[object, str]] = {}
         self._deletions: dict[str, dict[str, float]] = {}
@@ -104,18 +105,22 @@ class Judge:
         self._waits: dict[ConferenceKey, tuple[int, float]] = {}
         self.changes: Counter[str] = Counter()  # of what a conference should be
         self.unused_since: dict[str, float] = {}
+        self._carries: dict[tuple[str, str], tuple[Copy, str]] = {}
+        self._seen: dict[tuple[str, str], Copy] = {}
         self._carried: dict[tuple[str, str], set[str]] = {}  # what an event has ever carried
         self.left: set[str] = set()  # by an event that became a guest's copy, or is too long over
 
     # --- The world as it is ---
 
-    def uses(self) -> Iterator[Use]:
+    def _look_around(self) -> Iterator[Use]:
         """Every use of a conference of ours in the watched calendars."""
         for name in WATCHED:
-            calendar = self._world.calendars[name]
-            for copy in calendar.events.values():
-                master = calendar.events.get(copy.series) if copy.series else None
-                if self._conference(copy) and self._is_live(copy, master):
+            events = self._world.calendars[name].events
+            for copy in events.values():
+                if copy.cancelled or not self._conference(copy):
+                    continue
+                master = events.get(copy.series) if copy.series else None
+                if self._is_live(copy, master):
                     if master is not None and self._conference(master) == self._conference(copy):
                         continue  # its series speaks for it
                     yield self._use(copy, master)
@@ -124,7 +129,8 @@ class Judge:
         """After every act: what has changed for which conference."""
         now = self._nature.schedule.now
         present: dict[str, set[Use]] = {}
-        for use in self.uses():
+        self._uses = list(self._look_around())
+        for use in self._uses:
             present.setdefault(use.conference, set()).add(use)
             if use.ends_between[0] < now - self._policy.window_s + 4 * 3600:
                 self.left.add(use.conference)
@@ -145,17 +151,26 @@ class Judge:
                 self._poisoned.add(conference)
         for name in WATCHED:
             for copy in self._world.calendars[name].events.values():
-                carried = self._carried.setdefault((name, copy.id), set())
-                if self._conference(copy) and copy.organized_here:
-                    carried.add(self._conference(copy))
-                elif not copy.organized_here:
-                    self.left |= carried
+                self._remember_what_it_carries(copy)
 
-    @staticmethod
-    def _conference(copy: Copy) -> str:
-        points = copy.shared.get("conferenceData", {}).get("entryPoints", ())
-        links = [point["uri"] for point in points if point["uri"].startswith(OURS)]
-        return links[0].removeprefix(OURS) if links else ""
+    def _remember_what_it_carries(self, copy: Copy) -> None:
+        place = copy.calendar, copy.id
+        if self._seen.get(place) is copy:
+            return
+        self._seen[place] = copy
+        carried = self._carried.setdefault(place, set())
+        if self._conference(copy) and copy.organized_here:
+            carried.add(self._conference(copy))
+        elif not copy.organized_here:
+            self.left |= carried
+
+    def _conference(self, copy: Copy) -> str:
+        """What this copy carries; every write makes a new one."""
+        place = copy.calendar, copy.id
+        known = self._carries.get(place)
+        if known is None or known[0] is not copy:
+            known = self._carries[place] = copy, _carried(copy)
+        return known[1]
 
     @staticmethod
     def _is_live(copy: Copy, master: Copy | None) -> bool:
@@ -168,7 +183,7 @@ class Judge:
         return Use(
             calendar=copy.calendar,
             event=copy.id,
-            conference=Judge._conference(copy),
+            conference=_carried(copy),
             title=shared.get("summary", ""),
             start=_moment(shared["start"]),
             end=_moment(shared["end"]),
@@ -183,6 +198,17 @@ class Judge:
 
     def told_to_wait(self, worker: str, conference: ConferenceKey, seconds: float) -> None:
         self._told[worker, conference] = self._nature.schedule.now + seconds
+
+    def asking(self, worker: str, what: str, conference: ConferenceKey) -> None:
+        """S3: a call to a provider begins only where it must end within its worker's lease, and its intent."""
+        leases = (record.lease for record in self._kept.calendars.values() if record.lease.owner == worker)
+        lease_ends_at = next((lease.renewed_at + LEASE_S for lease in leases), 0.0)
+        ends_at = self._nature.schedule.now + self._acme.call_s
+        if ends_at > lease_ends_at:
+            self._fail("S3", f"{worker} may still {what} {conference.id} when its lease is over")
+        intent = self._kept.conferences[conference].intent
+        if what != "read" and (intent is None or ends_at > intent.until):
+            self._fail("S3", f"{worker} may still {what} {conference.id} when its intent is over")
 
     def asked(self, conference: ConferenceKey) -> None:
         """L3: a provider that asks for time gets it, as long as it is asked for the same."""
@@ -230,14 +256,14 @@ class Judge:
         """S2: all that was written up to the watermark, and has not changed since, is in the ledger."""
         calendar = self._world.calendars[mark.calendar]
         since = self._nature.schedule.now - self._policy.window_s + 3600
-        uses = {use.event: use for use in self.uses() if use.calendar == mark.calendar}
+        uses = {use.event: use for use in self._uses if use.calendar == mark.calendar}
         for use in uses.values():
             known = links.get(use.event)
             if use.occurrence and known is not None and not known.live:
                 # It left a series that then ended, and went with it: it is asked before anything comes of that.
                 self._nature.chronicle.counts["occurrence gone with a series it had left"] += 1
                 continue
-            hidden = use.title in HIDDEN or self._is_masked(use, role)
+            hidden = use.title in HIDDEN or self._is_masked(use, role or "shown to several roles")
             doubted = known is not None and known.doubted_at is not None  # which is a record too
             if use.stamp > mark.watermark or hidden or doubted or use.ends_between[0] < since:
                 continue
@@ -251,9 +277,9 @@ class Judge:
                     "S2", f"the token passes {use.event}, which uses {use.conference}; recorded is {known}"
                 )
             self._is_as_recorded(use, known)
-        for copy in calendar.events.values():
-            known = links.get(copy.id)
-            if known is None or not known.live or known.conference is None or copy.id in uses:
+        for known in links.values():
+            copy = calendar.events.get(known.event_id)
+            if copy is None or not known.live or known.conference is None or copy.id in uses:
                 continue
             master = calendar.events.get(copy.series) if copy.series else None
             if self._is_live(copy, master) and self._conference(copy) == known.conference.id:
@@ -278,12 +304,13 @@ class Judge:
         """S1 and S6: the intent to delete is on its way into the store."""
         now, name = self._nature.schedule.now, known.key.id
         refs = {*known.refs, *known.former}
-        in_use = [use for use in self.uses() if use.conference == name]
+        in_use = [use for use in self._uses if use.conference == name]
         for use in in_use:
             record = self._kept.calendars.get(self.keys[use.calendar])
             if use.title in HIDDEN or use.ends_between[0] < now - self._policy.window_s + 3600:
                 continue
-            shown = record is not None and self._is_readable(record) and not self._is_masked(use)
+            readable = record is not None and self._is_readable(record) and not self._is_masked(use)
+            shown = readable and not self._is_masked(use, record.access_role)  # and was when it was listed
             listed = shown and use.stamp <= self._listed_to(record)
             asked = (
                 f"{self.keys[use.calendar]}.{use.event}" in refs
@@ -363,7 +390,7 @@ class Judge:
             held = known is not None and known.state == "held"
             self._nature.chronicle.counts["held for a person"] += held
             seen = known is not None or conference in self._acme.told
-            exempt = held or conference in self.left or self._is_hidden(conference) or self._may_run(known)
+            exempt = held or self._is_out_of_sight(conference) or self._may_run(known)
             if seen and conference in self._acme.has and not exempt:
                 self._fail("L1", f"{conference} is still there, and nobody uses it; recorded is {known}")
         for name, key in self.keys.items():
@@ -373,11 +400,25 @@ class Judge:
             if record.lease.owner and record.lease.renewed_at < self._nature.schedule.now - 2 * LEASE_S:
                 self._fail("L3", f"the lease of {name} was never given back")
 
+    def something_is_due(self) -> bool:
+        """Whether time alone would bring more. What is refused or hidden is asked for ever, always in vain."""
+        kept = self._kept
+        if any(each.frozen or each.lease.owner for each in kept.calendars.values()):
+            return True
+        if any(link.doubted_at for links in kept.links.values() for link in links.values()):
+            return True
+        due = (kept.conferences[key] for key, at in kept.due.items() if at is not None)
+        return not all(self.is_poisoned(each.key.id) or self._asks_in_vain(each) for each in due)
+
+    def _asks_in_vain(self, known: Conference) -> bool:
+        last = known.decisions[-1][1] if known.decisions else ""
+        return last == "access_lost" and self._is_out_of_sight(known.key.id)
+
     def is_poisoned(self, conference: str) -> bool:
         return any(use.title in REFUSED for use in self._wishes.get(conference, ()))
 
     def _equals(self, conference: str, wish: frozenset[Use]) -> None:
-        if conference in self.left or self.is_poisoned(conference) or self._is_hidden(conference):
+        if self.is_poisoned(conference) or self._is_out_of_sight(conference):
             return
         if conference not in self._acme.has:
             if conference not in self._lost():
@@ -415,8 +456,10 @@ class Judge:
 
     ended: frozenset[str] | set[str] = frozenset()
 
-    def _is_hidden(self, conference: str) -> bool:
-        """An event that cannot be read carries it, or did when it could be."""
+    def _is_out_of_sight(self, conference: str) -> bool:
+        """An event that says nothing any more, or cannot be read, carries it, or did when it could be."""
+        if conference in self.left:
+            return True
         for (name, event_id), carried in self._carried.items():
             copy = self._world.calendars[name].events[event_id]
             if conference in carried and copy.shared.get("summary") in HIDDEN and not copy.cancelled:
@@ -425,6 +468,12 @@ class Judge:
 
     def _fail(self, promise: str, what: str) -> None:
         raise Violation(f"{promise}: {what}")
+
+
+def _carried(copy: Copy) -> str:
+    points = copy.shared.get("conferenceData", {}).get("entryPoints", ())
+    links = [point["uri"] for point in points if point["uri"].startswith(OURS)]
+    return links[0].removeprefix(OURS) if links else ""
 
 
 @cache

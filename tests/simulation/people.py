@@ -87,6 +87,9 @@ class People:
             told["makes"] = done.get("id")
         return ", ".join(f"{key} {value}" for key, value in told.items() if value)
 
+    def hide(self, calendar: str, event: str) -> str:
+        return self.do({"calendar": calendar, "event": event, **_showing("private")})
+
     def calm_down(self) -> None:
         """Nobody is in anybody's way any more."""
         for calendar in WATCHED:
@@ -160,9 +163,7 @@ class People:
         return self._to_one(lambda _: {"do": "touch"})
 
     def _hide(self) -> Json | str:
-        return self._to_one(
-            lambda _: {"do": "edit", "fields": {"visibility": self._rng.choice(("private", "default"))}}
-        )
+        return self._to_one(lambda _: _showing(self._rng.choice(("private", "default"))))
 
     def _invite(self) -> Json | str:
         return self._to_one(
@@ -309,6 +310,10 @@ class People:
         return self._rng.choice(
             ("RRULE:FREQ=DAILY", "RRULE:FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "RRULE:FREQ=DAILY;COUNT=9")
         )
+
+
+def _showing(visibility: str) -> Json:
+    return {"do": "edit", "fields": {"visibility": visibility}}
 
 
 def conferencing(place: str) -> Json:

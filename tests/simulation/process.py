@@ -36,7 +36,7 @@ _REFUSALS: dict[str, tuple[Callable[[Random], SyncError], ...]] = {
     ),
     "provider": (
         lambda _: Transient("503"),
-        lambda rng: RateLimited("429", rng.choice((None, 30.0, 600.0))),
+        lambda rng: RateLimited("429", rng.choice((None, 30.0, 600.0)), alone=rng.random() < 0.5),
         lambda _: AuthFailed("401, or the day's quota"),
         lambda _: Refused("400"),
     ),
@@ -62,6 +62,7 @@ class Nature:
     chronicle: Chronicle
     slow: str = ""  # a door at which everything takes long
     told_to_wait: Callable[[str, ConferenceKey, float], None] = lambda _worker, _conference, _seconds: None
+    asking: Callable[[str, str, ConferenceKey], None] = lambda _worker, _what, _conference: None
     asked: Callable[[ConferenceKey], None] = lambda _conference: None
 
     def tell(self, text: str) -> None:
@@ -108,20 +109,22 @@ class Process:
     def queue(self, queue: object, name: str = "queue") -> Any:
         return Door(self, name, queue)
 
-    def call(self, door: str, name: str, effect: partial[Any]) -> Any:
+    def call(self, door: str, name: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """One call to the world outside: a point to be overtaken, to freeze, to fail and to die at."""
         nature = self._nature
         nature.chronicle.steps += 1
+        if door == "provider":
+            nature.asking(self.name, name, args[0].key)
         fate = nature.weather.fate(door, nature.rng)
         pace = 12.0 if door == nature.slow else 1.0
         nature.schedule.sleep(pace * _LATENCY_S[door] * (0.25 + 1.5 * nature.rng.random()))
         if door == "provider":
-            nature.asked(effect.args[0].key)
+            nature.asked(args[0].key)
         if fate is None:
-            return effect()
+            return method(*args, **kwargs)
         nature.chronicle.counts[f"{door} call {fate}"] += 1
         nature.tell(f"{self.name}: {door}.{name} {fate}")
-        return self._suffer(fate, door, effect)
+        return self._suffer(fate, door, partial(method, *args, **kwargs))
 
     def _suffer(self, fate: Fate, door: str, effect: partial[Any]) -> Any:
         nature, rng = self._nature, self._nature.rng
@@ -135,8 +138,12 @@ class Process:
                 nature.schedule.after(_lands_in_s(rng), partial(_whatever_comes_of_it, effect))
                 raise Killed
             case Fate.FREEZES:
-                nature.schedule.sleep(rng.uniform(3.0, _FREEZES_FOR_S.get(door, 2.5 * LEASE_S)))
+                self._freeze(door)
                 return effect()
+            case Fate.FREEZES_AFTER:
+                answer = effect()
+                self._freeze(door)
+                return answer
             case Fate.REFUSED:
                 refusal = rng.choice(_REFUSALS[door])(rng)
                 nature.chronicle.counts[f"{door} says {refusal}"] += 1
@@ -149,6 +156,10 @@ class Process:
                 nature.schedule.after(_lands_in_s(rng), partial(_whatever_comes_of_it, effect))
         nature.schedule.sleep(_BOUND_S[door])
         raise Timeout("no answer in time")
+
+    def _freeze(self, door: str) -> None:
+        nature = self._nature
+        nature.schedule.sleep(nature.rng.uniform(3.0, _FREEZES_FOR_S.get(door, 2.5 * LEASE_S)))
 
 
 class Door:
@@ -163,10 +174,7 @@ class Door:
         method = getattr(self._port, name)
         if not callable(method):
             return method
-
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            return self._process.call(self._name, name, partial(method, *args, **kwargs))
-
+        guarded = partial(self._process.call, self._name, name, method)
         setattr(self, name, guarded)
         return guarded
 

@@ -88,7 +88,7 @@ class MemoryStore:
     # --- One calendar, under its lease ---
 
     def claim(self, calendar_key: str, owner: str, generation: int = 0) -> Claimed | Busy | Idle:
-        kept, now = self._kept, self._kept.now()
+        kept, now = self._kept, self._now()
         record = kept.calendars.get(calendar_key)
         if record is None or not record.active or 0 < generation <= record.served:
             return Idle()
@@ -136,6 +136,10 @@ class MemoryStore:
         ledger = ledger or self._kept.ledger(hold.calendar_key)
         self._kept.witness.committing(before, after, hold, ledger)
         self._kept.write(after, ledger)
+
+    def _now(self) -> float:
+        """The time that leases are judged by: ours, never a worker's."""
+        return self._kept.now()
 
     def _hold(self, calendar_key: str, owner: str, fence: int) -> Hold:
         # A call is one instant: the monotonic time before it is the time now.
@@ -203,9 +207,12 @@ class MemoryStore:
     def wire(self, webhook_url: str, calendars: Iterable[WiredCalendar]) -> None:
         self._kept.wiring = Wiring(webhook_url, tuple(calendars))
 
-    def tend(self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]) -> None:
+    def tend(
+        self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
+    ) -> CalendarRecord:
         now, record = self._kept.now(), self._kept.calendars.get(calendar_key)
-        self._kept.calendars[calendar_key] = records.tended(record, body(record, now), now)
+        tended = self._kept.calendars[calendar_key] = records.tended(record, body(record, now), now)
+        return tended
 
     def salt(self) -> bytes:
         return SALT

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.simulation import mistakes
+from tests.simulation.google import SYNC
 from tests.simulation.mistakes import COVERED, PLANTED, Plant
+from tests.simulation.people import ME
 from tests.simulation.story import Ending, Story, play
 from tests.simulation.weather import Fate
 
@@ -41,48 +43,58 @@ def regret(story: Story) -> None:
     sleep(300.0)
 
 
-def test_a_deletion_that_nobody_confirms_is_seen(monkeypatch: Plant) -> None:
-    assert not play(0, "pure", regret).violation
-    mistakes.deletion_without_confirmation(monkeypatch)
-    assert play(0, "pure", regret).violation.startswith("S1")
-
-
-def overtaken_by_its_past(fate: Fate) -> Callable[[Story], None]:
-    """A call is abandoned, its meeting changes again, and only after that has been told does the call land."""
-
-    def script(story: Story) -> None:
-        sleep, weather = story.nature.schedule.sleep, story.nature.weather
-        story.deploy()
-        sleep(30.0)
-        meeting = story.meet()
-        sleep(60.0)
-        weather.rates["provider", fate] = 1.0
-        story.act(lambda: story.do("retitle", meeting, title="Then"))
-        sleep(10.0)
-        weather.clear_up()
-        story.act(lambda: story.do("retitle", meeting, title="Now"))
-        sleep(600.0)
-        story.judge.all_is_told(0.0)
-
-    return script
+def secrecy(story: Story) -> None:
+    """A meeting becomes private, and we may not look behind that any more."""
+    sleep, people = story.nature.schedule.sleep, story.people
+    story.deploy()
+    sleep(30.0)
+    meeting = story.meet()
+    sleep(60.0)
+    story.act(lambda: people.do({"do": "change_role", "calendar": ME, "user": SYNC, "role": "reader"}))
+    story.act(lambda: people.hide(ME, meeting))
+    sleep(1500.0)
 
 
 @pytest.mark.parametrize(
-    ("plant", "fate"),
+    ("plant", "script"),
     [
-        (mistakes.intent_not_written, Fate.DIES_LANDING_LATER),
-        (mistakes.unknown_outcome_taken_as_failure, Fate.LANDS_LATER),
+        (mistakes.deletion_without_confirmation, regret),
+        (mistakes.masked_event_taken_as_removal, secrecy),
     ],
-    ids=lambda value: getattr(value, "__name__", ""),
+    ids=lambda value: value.__name__,
 )
-def test_a_call_whose_end_nobody_awaits_is_seen(
-    plant: Callable[[Plant], None], fate: Fate, monkeypatch: Plant
+def test_a_mistake_that_is_rarely_seen_is_seen_in_a_story_of_its_own(
+    plant: Callable[[Plant], None], script: Callable[[Story], None], monkeypatch: Plant
 ) -> None:
-    script = overtaken_by_its_past(fate)
-    assert not any(play(seed, "pure", script).violation for seed in range(60))
+    assert not play(0, "pure", script).violation
     plant(monkeypatch)
-    seen = [ending.violation[:2] for seed in range(60) if (ending := play(seed, "pure", script)).violation]
-    assert set(seen) == {"L1"}
+    assert play(0, "pure", script).violation.startswith("S1")
+
+
+def overtaken_by_its_past(story: Story) -> None:
+    """A call is abandoned, its meeting changes again, and only after that has been told does the call land."""
+    sleep, weather = story.nature.schedule.sleep, story.nature.weather
+    story.deploy()
+    sleep(30.0)
+    meeting = story.meet()
+    sleep(60.0)
+    weather.rates["provider", Fate.LANDS_LATER] = 1.0
+    story.act(lambda: story.do("retitle", meeting, title="Then"))
+    sleep(10.0)
+    weather.clear_up()
+    story.act(lambda: story.do("retitle", meeting, title="Now"))
+    sleep(600.0)
+    story.judge.all_is_told(0.0)
+
+
+def test_a_call_whose_end_nobody_awaits_is_seen(monkeypatch: Plant) -> None:
+    def promises_broken() -> set[str]:
+        endings = (play(seed, "pure", overtaken_by_its_past) for seed in range(60))
+        return {ending.violation[:2] for ending in endings if ending.violation}
+
+    assert promises_broken() == set()
+    mistakes.unknown_outcome_taken_as_failure(monkeypatch)
+    assert promises_broken() == {"L1"}
 
 
 def test_nothing_is_seen_where_nothing_was_planted(monkeypatch: Plant) -> None:

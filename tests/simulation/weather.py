@@ -15,6 +15,7 @@ class Fate(StrEnum):
     DIES_AFTER = "dies after it"
     DIES_LANDING_LATER = "dies, and it lands later"
     FREEZES = "freezes before it"
+    FREEZES_AFTER = "freezes after it"
     REFUSED = "is refused"
     ANSWER_LOST = "takes effect, and the answer is lost"
     LANDS_LATER = "gives up waiting, and it lands later"
@@ -24,10 +25,10 @@ _EVERYWHERE = (Fate.DIES_BEFORE, Fate.FREEZES, Fate.REFUSED, Fate.ANSWER_LOST)
 _WRITES = (*_EVERYWHERE, Fate.DIES_AFTER)
 FATES: dict[str, tuple[Fate, ...]] = {
     "calendar": _EVERYWHERE,
-    "store": _WRITES,
+    "store": (*_WRITES, Fate.FREEZES_AFTER),
     "queue": _WRITES,
     "doorbell": _WRITES,  # the queue, as the webhook has it
-    "provider": tuple(Fate),
+    "provider": (*_WRITES, Fate.DIES_LANDING_LATER, Fate.LANDS_LATER),
 }
 _RATES = (0.005, 0.02, 0.06)
 
@@ -43,13 +44,15 @@ class Weather:
     late_push: float = 0.0
     twice_push: float = 0.0
     late_task: float = 0.0
-    skew_s: float = 0.5  # of every process's wall clock, either way: less than half of the wakes' margin
+    skew_s: float = 0.5  # of every wall clock, either way. Up to half of the wakes' margin nothing is late
 
     def clear_up(self) -> None:
         self.__init__()  # type: ignore[misc]
 
     def fate(self, door: str, rng: Random) -> Fate | None:
         draw = rng.random()
+        if not self.rates:
+            return None
         for fate in FATES[door]:
             draw -= self.rates.get((door, fate), 0.0)
             if draw < 0:
@@ -76,5 +79,5 @@ def storm(rng: Random, without: tuple[Fate, ...] = ()) -> Weather:
         late_push=some((0.1, 0.5)),
         twice_push=some((0.1, 0.3)),
         late_task=some((0.02, 0.1)),
-        skew_s=rng.choice((0.5, 0.5, 8.0)),
+        skew_s=rng.choice((0.5, 0.5, 8.0, 300.0)),
     )

@@ -1,0 +1,116 @@
+"""Scenes: what stories have shown by chance, told on purpose from then on."""
+
+from typing import Any
+
+import pytest
+
+from sync.conference import Intent
+from sync.recognise import ConferenceKey
+from tests.simulation import provider
+from tests.simulation.google import SYNC, WorldCalendar
+from tests.simulation.people import ME, YOU, conferencing
+from tests.simulation.store import MemoryStore
+from tests.simulation.story import Story, play
+from tests.simulation.weather import Fate
+
+
+def wait(story: Story, seconds: float = 60.0) -> None:
+    story.nature.schedule.sleep(seconds)
+
+
+def act(story: Story, **what: Any) -> str:
+    """Somebody does this, all is told, and here is the event that came of it, if a new one did."""
+    events = story.world.calendars[what.pop("at_calendar", ME)].events
+    known = set(events)
+    story.act(lambda: story.people.do({"calendar": ME, **what}))
+    wait(story)
+    return next(iter(events.keys() - known), "")
+
+
+def is_wanted(story: Story, conference: str) -> bool:
+    return story.kept.conferences[ConferenceKey(provider.NAME, conference)].wanted
+
+
+def test_who_sleeps_on_an_intent_does_not_call_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody took its lease meanwhile, and still it is too late: another calendar's pass has told newer."""
+    asleep: list[Story] = []
+    change = MemoryStore.change
+
+    def change_and_sleep(self: MemoryStore, *args: Any) -> Any:
+        answer = change(self, *args)
+        if asleep and isinstance(answer[0], Intent):
+            wait(asleep.pop(), 200.0)
+        return answer
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        wait(story)
+        first = story.meet()
+        wait(story)
+        times = {"start": "2026-02-05T10:00:00+00:00", "end": "2026-02-05T11:00:00+00:00"}
+        second = act(story, do="copy_event", event=first, to=YOU, at_calendar=YOU, **times)
+        asleep.append(story)
+        act(story, do="move", event=first, start="2026-01-07T10:00:00+00:00", end="2026-01-07T11:00:00+00:00")
+        act(story, do="retitle", calendar=YOU, event=second, title="Newer")
+        wait(story, 3600.0)
+        story.judge.all_is_told(0.0)
+
+    monkeypatch.setattr(MemoryStore, "change", change_and_sleep)
+    assert play(0, "pure", scene).violation == ""
+
+
+def test_an_occurrence_that_a_split_gave_to_another_series_does_not_go_with_the_old_one() -> None:
+    wanted: list[bool] = []
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        wait(story)
+        series = act(
+            story,
+            do="create_meeting",
+            title="Daily",
+            start="2026-01-06T09:00:00+00:00",
+            end="2026-01-06T10:00:00+00:00",
+            time_zone="UTC",
+            recurrence=["RRULE:FREQ=DAILY"],
+            conference=conferencing(f"{provider.HOST}/j/c-1"),
+        )
+        moved = {"start": "2026-01-10T12:00:00+00:00", "end": "2026-01-10T13:00:00+00:00"}
+        occurrence = act(story, do="move_occurrence", event=series, at="2026-01-10T09:00:00+00:00", **moved)
+        own = conferencing(f"{provider.HOST}/j/c-2")
+        act(story, do="replace_conference", event=occurrence, conference=own)
+        act(story, do="split_series", event=series, at="2026-01-09T09:00:00+00:00", title="Later")
+        act(story, do="delete", event=series)
+        wanted.append(is_wanted(story, "c-2"))
+
+    assert play(0, "pure", scene).violation == ""
+    assert wanted == [True]
+
+
+def test_a_calendar_unshared_in_the_middle_of_a_pass_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To Google, a calendar that is not shared with us and an event that is not there are the same."""
+    wanted: list[bool] = []
+    leaving: list[Story] = []
+    list_page = WorldCalendar.list_page
+
+    def list_and_leave(self: WorldCalendar, *args: Any) -> Any:
+        page = list_page(self, *args)
+        if leaving:
+            leaving.pop().world.change_role(ME, SYNC, "none")
+        return page
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        wait(story)
+        story.nature.weather.rates["provider", Fate.LANDS_LATER] = 1.0
+        story.meet()
+        wait(story, 12.0)
+        story.nature.weather.clear_up()
+        leaving.append(story)
+        wait(story, 400.0)
+        wanted.append(is_wanted(story, "c-1"))
+
+    monkeypatch.setattr(WorldCalendar, "list_page", list_and_leave)
+    assert play(0, "pure", scene).violation == ""
+    assert not leaving
+    assert wanted == [True]
