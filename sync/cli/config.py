@@ -12,7 +12,7 @@ from sync.errors import Misconfigured
 from sync.settings import VARIABLES, Door, Settings
 
 _DOORS: tuple[Door, ...] = get_args(Door)
-_URLS = ("SYNC_WORKER_URL", "SYNC_CALENDAR_API", "SYNC_TASKS_API")
+_URLS = ("SYNC_WORKER_URL", "SYNC_CALENDAR_API", "SYNC_TASKS_API", "SYNC_SECRETS_API")
 
 
 def main(argv: list[str]) -> int:
@@ -57,7 +57,9 @@ def _judge(door: Door) -> Settings | tuple[str, ...]:
 def _what_is_set(settings: Settings) -> Mapping[str, str]:
     told = {name: value for name in VARIABLES if (value := os.environ.get(name, "").strip())}
     told.update((name, _root(told[name])) for name in _URLS if name in told)
-    if "SYNC_CONFERENCES" in told:
+    if settings.conferences_secret:
+        told["SYNC_CONFERENCES"] = f"{settings.conferences_secret} (a secret, read when the worker runs)"
+    elif "SYNC_CONFERENCES" in told:
         providers = ", ".join(f"{each.name} ({each.use})" for each in settings.providers)
         told["SYNC_CONFERENCES"] = providers or "set"
     return told

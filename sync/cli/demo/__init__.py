@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         complain(f"demo: {broken}", broken.hint)
         return 1
     except Interrupted:
-        complain("demo: interrupted before there was a verdict", "a day takes about half a minute")
+        complain("demo: interrupted before there was a verdict", "a day takes less than a minute")
         return 130
 
 

@@ -5,15 +5,23 @@ service over HTTP, as any stranger could, and compares.
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Any
 from urllib.request import urlopen
 
 Json = Mapping[str, Any]
 
 _ANSWER_S = 10.0
+_PAUSES_S = (0.1, 0.5)  # before it is looked at again
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Unseen(Exception):
+    """One side could not be looked at: there is no verdict."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +33,12 @@ class Mismatch:
 
 
 def judge(simulator_url: str, service_url: str, touches: Mapping[str, int]) -> list[Mismatch]:
-    """Look at both sides now. `touches`: how often the story needs each conference to be changed or deleted."""
-    state = _get(f"{simulator_url}/_sim/state")
-    listed = _get(f"{service_url}/api/conferences")["conferences"]
+    """Look at both sides now. `touches`: how often the story needs each conference to be changed or deleted.
+
+    Raises Unseen.
+    """
+    state = _get("the calendar's stand-in", f"{simulator_url}/_sim/state")
+    listed = _get("the conference service", f"{service_url}/api/conferences")["conferences"]
     calendars = state["calendars"].values()
     return compare(
         [event for calendar in calendars for event in calendar["events"]], listed, service_url, touches
@@ -65,11 +76,13 @@ def _problems(conference: Json | None, carriers: Sequence[Json], touches: int) -
 
 
 def _differences(conference: Json, users: Sequence[Json]) -> Iterator[str]:
-    """The event that ends last gives the title; together they give the times."""
+    """The event that ends last gives the title; together they give the times, but a series gives its own."""
+    last = max(users, key=_last_moment)
+    timed = [last] if last["recurrence"] else [event for event in users if not event["recurrence"]]
     wanted = {
-        "title": max(users, key=lambda event: _moment(event["end"]))["title"],
-        "start": min(_moment(event["start"]) for event in users),
-        "end": max(_moment(event["end"]) for event in users),
+        "title": last["title"],
+        "start": min(_moment(event["start"]) for event in timed),
+        "end": max(_moment(event["end"]) for event in timed),
     }
     actual = {
         "title": conference["title"],
@@ -96,12 +109,29 @@ def _carried(event: Json, service_url: str) -> str:
     return next((point["uri"].removeprefix(door) for point in points if point["uri"].startswith(door)), "")
 
 
+def _last_moment(event: Json) -> datetime:
+    """When an event is over for good; a series without an UNTIL never is."""
+    rules = [line for line in event["recurrence"] or () if line.startswith("RRULE:")]
+    if not rules:
+        return _moment(event["end"])
+    ends = [part.removeprefix("UNTIL=") for part in rules[0].split(";") if part.startswith("UNTIL=")]
+    return datetime.strptime(f"{ends[0][:8]}+0000", "%Y%m%d%z") if ends else _NEVER
+
+
 def _moment(when: Json) -> datetime:
     if "date" in when:
         return datetime.fromisoformat(when["date"]).replace(tzinfo=UTC)
     return datetime.fromisoformat(when["dateTime"])
 
 
-def _get(url: str) -> Any:
-    with urlopen(url, timeout=_ANSWER_S) as answer:
-        return json.load(answer)
+def _get(whom: str, url: str) -> Any:
+    """What it tells. Looking once more changes nothing, so a connection that breaks is no reason to give up."""
+    for pause_s in (*_PAUSES_S, None):
+        try:
+            with urlopen(url, timeout=_ANSWER_S) as answer:
+                return json.load(answer)
+        except (OSError, HTTPException) as error:
+            if pause_s is None:
+                raise Unseen(f"{whom} cannot be looked at: {type(error).__name__}") from None
+            time.sleep(pause_s)
+    raise AssertionError("the last try returns or raises")

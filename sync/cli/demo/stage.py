@@ -21,6 +21,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import urllib3
 
@@ -36,6 +37,12 @@ from sync.simulator import Simulator
 ROOT = Path(__file__).parents[3]
 ME = "me@example.com"
 GUESTS = tuple(f"guest{number}@example.com" for number in range(1, 11))
+COLLEAGUE = "colleague@example.com"  # a guest whose calendar we watch too
+TEAM = "team@example.com"  # another calendar of mine
+WIRED = tuple(
+    WiredCalendar(slug, CalendarId(address))
+    for slug, address in (("me", ME), ("team", TEAM), ("colleague", COLLEAGUE))
+)
 
 # The same software, a shorter day: hours become seconds, and nothing else is different.
 TIMES = Times(
@@ -48,6 +55,7 @@ TIMES = Times(
     read_timeout=1.5,
     sweep=2.0,
     grace=4.0,
+    secrets_reread=1.0,
     horizon=5.5,
     first_backoff=0.3,
     most_backoff=1.0,
@@ -55,7 +63,10 @@ TIMES = Times(
 
 _READY_S = 30.0
 _ANSWER_S = 10.0
+_PAUSES_S = (0.1, 0.5)  # before a question that may be repeated is asked again
 _LOGS = "--keep keeps the logs of both doors"
+# What a person may do once more without doing anything else.
+_SETTING_STATE = ("move", "retitle", "rsvp", "restore", "strip_conference", "move_occurrence")
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")  # nothing that could reach the doors' settings
 
 Json = dict[str, Any]
@@ -81,9 +92,8 @@ class Stage:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            people = [{"do": "add_user", "email": email} for email in (ME, *GUESTS)]
-            self.simulator = stack.enter_context(Simulator(seed={"acts": people}, push_backoff_s=0.2))
-            self.conferences = stack.enter_context(ConferenceService())
+            self.simulator = stack.enter_context(Simulator(seed={"acts": _town()}, push_backoff_s=0.2))
+            self.conferences = stack.enter_context(self._conference_service())
             settings = self._settings()
             self.worker = Door("worker", settings, self._folder)
             webhook = Door("webhook", settings, self._folder)
@@ -102,6 +112,9 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _conference_service(self) -> ConferenceService:
+        return ConferenceService()
 
     def _settings(self) -> Json:
         """The environment of both doors."""
@@ -127,7 +140,7 @@ class Stage:
             grace_s=TIMES.grace,
             clock=SystemClock(),
         )
-        store.wire(webhook_url, [WiredCalendar("me", CalendarId(ME))])
+        store.wire(webhook_url, WIRED)
 
     @contextmanager
     def _dispatching(self) -> Iterator[None]:
@@ -144,34 +157,34 @@ class Stage:
 
     def act(self, do: str, **what: Any) -> Json:
         """A person does something in the calendar."""
-        return ask("POST", f"{self.simulator.url}/_sim/act", {"do": do, **what})
+        return self._ask_calendar("POST", "act", {"do": do, **what}, repeatable=do in _SETTING_STATE)
 
     def calendar_fault(self, **fault: Any) -> None:
-        ask("POST", f"{self.simulator.url}/_sim/faults", fault)
+        self._ask_calendar("POST", "faults", fault)
 
     def create_conference(self, **state: str) -> Json:
         """What a conference add-on does while somebody writes an invitation."""
-        return ask("POST", f"{self.conferences.url}/api/conferences", state)
+        return self._ask_conferences("POST", "conferences", state)
 
     def conference_fault(self, **fault: Any) -> None:
-        ask("POST", f"{self.conferences.url}/api/faults", fault)
+        self._ask_conferences("POST", "faults", fault)
 
     def clear_conference_faults(self) -> None:
-        ask("DELETE", f"{self.conferences.url}/api/faults")
+        self._ask_conferences("DELETE", "faults", repeatable=True)
 
     def converge(self) -> None:
-        ask("POST", f"{self.worker.url}/jobs/converge")
+        self._schedule("converge")
 
     def sweep(self) -> None:
-        ask("POST", f"{self.worker.url}/jobs/sweep")
+        self._schedule("sweep")
 
     # --- what there is to be seen ---
 
     def provider_calls(self) -> list[Json]:
-        return list(ask("GET", f"{self.conferences.url}/api/calls")["calls"])
+        return list(self._ask_conferences("GET", "calls", repeatable=True)["calls"])
 
     def list_calls(self) -> int:
-        journal = ask("GET", f"{self.simulator.url}/_sim/journal")["requests"]
+        journal = self._ask_calendar("GET", "journal", repeatable=True)["requests"]
         return sum(request["method"] == "events.list" for request in journal)
 
     def is_quiet(self) -> bool:
@@ -183,13 +196,39 @@ class Stage:
         return not self._notifications() and not self._tasks_within(math.inf)
 
     def _notifications(self) -> int:
-        return int(ask("GET", f"{self.simulator.url}/_sim/metrics")["pushes"]["waiting"])
+        return int(self._ask_calendar("GET", "metrics", repeatable=True)["pushes"]["waiting"])
 
     def _tasks_within(self, seconds: float) -> int:
         """Tasks that are being delivered, or will be so soon."""
         query = "SELECT count(*) FROM tasks WHERE ended_at IS NULL AND (taken OR due_at <= ?)"
         with closing(sqlite3.connect(f"{self._store.as_uri()}?mode=ro", uri=True)) as store:
             return int(store.execute(query, (time.time() + seconds,)).fetchone()[0])
+
+    # --- how they are all spoken to ---
+
+    def _ask_calendar(
+        self, method: str, door: str, body: Json | None = None, *, repeatable: bool = False
+    ) -> Json:
+        url = f"{self.simulator.url}/_sim/{door}"
+        return ask("the calendar's stand-in", method, url, body, repeatable=repeatable)
+
+    def _ask_conferences(
+        self, method: str, what: str, body: Json | None = None, *, repeatable: bool = False
+    ) -> Json:
+        url = f"{self.conferences.url}/api/{what}"
+        return ask("the conference service", method, url, body, repeatable=repeatable)
+
+    def _schedule(self, job: str) -> None:
+        ask("the worker", "POST", f"{self.worker.url}/jobs/{job}", repeatable=True)
+
+
+def _town() -> list[Json]:
+    """Who lives there, and which calendars are shared with us."""
+    return [
+        *({"do": "add_user", "email": email} for email in (ME, COLLEAGUE, *GUESTS)),
+        {"do": "add_calendar", "id": TEAM, "owner": ME, "title": "Team"},
+        {"do": "change_role", "calendar": COLLEAGUE, "user": ME, "role": "reader"},
+    ]
 
 
 class Door:
@@ -263,15 +302,23 @@ class Door:
                     self.records.append(json.loads(line))
 
 
-def ask(method: str, url: str, body: Json | None = None) -> Json:
-    """One call within the town; whatever is not a success is a mistake in the demo itself."""
-    try:
-        with urllib3.PoolManager() as line:  # no kept connection, which a killed worker would break
-            answer = line.request(method, url, json=body, timeout=_ANSWER_S, retries=False)
-    except urllib3.exceptions.HTTPError as error:
-        raise Broken(f"{method} {url} ended in a {type(error).__name__}", _LOGS) from None
+def ask(whom: str, method: str, url: str, body: Json | None = None, *, repeatable: bool) -> Json:
+    """One call within the town; whatever is not a success is a mistake in the demo itself.
+
+    `repeatable`: made twice it does what it does once, so a connection that breaks is no reason to give up.
+    """
+    what = f"{method} {urlsplit(url).path}"
+    for pause_s in (*_PAUSES_S, None) if repeatable else (None,):
+        try:
+            with urllib3.PoolManager() as line:  # no kept connection, which a killed worker would break
+                answer = line.request(method, url, json=body, timeout=_ANSWER_S, retries=False)
+            break
+        except urllib3.exceptions.HTTPError as error:
+            if pause_s is None:
+                raise Broken(f"{whom} left {what} unanswered: {type(error).__name__}", _LOGS) from None
+            time.sleep(pause_s)
     if answer.status >= 300:
-        raise Broken(f"{method} {url} answered {answer.status}", _LOGS)
+        raise Broken(f"{whom} answered {what} with {answer.status}", _LOGS)
     return dict(answer.json()) if answer.data else {}
 
 
