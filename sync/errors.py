@@ -63,7 +63,14 @@ class AccessLost(SyncError):
 
 
 class AuthFailed(SyncError):
-    """A provider refuses our credentials, or an account is exhausted for the day."""
+    """A provider refuses our credentials, or an account is exhausted for the day.
+
+    `alone`: it refuses them for this one conference, which says nothing about the others of its account.
+    """
+
+    def __init__(self, message: str, *, alone: bool = False) -> None:
+        super().__init__(message)
+        self.alone = alone
 
 
 class Refused(SyncError):

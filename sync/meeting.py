@@ -25,8 +25,8 @@ class Meeting:
     all_day: bool
     recurrence: tuple[str, ...]  # RRULE, EXDATE, RDATE lines as Google has them
     organizer: str = ""  # an address
-    agenda: str = ""  # plain text; only for a provider that is to be told
-    invitees: tuple[str, ...] = ()  # addresses; only for a provider that is to be told
+    agenda: str | None = None  # plain text; None: its provider is not to be told
+    invitees: tuple[str, ...] | None = None  # addresses; None: its provider is not to be told
     moved: tuple["Moved", ...] = ()  # of a series: the occurrences that are not where its rule says
 
 
@@ -160,7 +160,7 @@ def meeting(
         all_day=all(each.all_day for each in shared),
         recurrence=first.recurrence,
         organizer=first.organizer,
-        agenda=first.agenda if "agenda" in told else "",
-        invitees=first.invitees if "invitees" in told else (),
+        agenda=first.agenda if "agenda" in told else None,
+        invitees=first.invitees if "invitees" in told else None,
         moved=tuple(sorted(moved, key=lambda each: each.original)) if first.recurrence else (),
     )

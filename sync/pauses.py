@@ -52,7 +52,7 @@ class Pauses:
     def _is_to_blame(self, item: Conference, error: SyncError | None, met: Account) -> bool:
         """A conference that alone is refused again and again must not stop the others for ever."""
         match error:
-            case RateLimited(alone=True):
+            case RateLimited(alone=True) | AuthFailed(alone=True):
                 return False
             case RateLimited() | AuthFailed():
                 return not met.answers or item.attempts < _SUSPECTS

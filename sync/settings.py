@@ -445,6 +445,17 @@ class _Reader:
         self.problems.append(sentence)
 
 
+def too_long(calls_s: Mapping[str, float], times: Times) -> list[str]:
+    """What the times forbid of calls that take so long, by provider: they would never be made."""
+    usable = times.lease - times.lease_margin
+    return [
+        f"SYNC_TIMES do not suit provider {name}: lease must be longer than lease_margin + {call_s + _SLACK_S:g},"
+        f" and horizon no shorter than {call_s + _SLACK_S:g}; or shorten connect_timeout and read_timeout."
+        for name, call_s in calls_s.items()
+        if usable <= call_s + _SLACK_S or times.horizon < call_s + _SLACK_S
+    ]
+
+
 def _contradictions(times: Times) -> list[str]:
     """What no single time shows. The comparisons are false for nan: a bad number was told already."""
     usable = times.lease - times.lease_margin

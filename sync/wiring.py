@@ -117,7 +117,7 @@ def _judge(chosen: Settings, conferences: "Registry", problems: tuple[str, ...])
         rules = conferences.rules(chosen.systems)
     except Misconfigured as error:
         raise Misconfigured([*problems, *error.problems]) from None
-    if problems:
+    if problems := (*problems, *settings.too_long(conferences.longest_call_s(), chosen.times)):
         raise Misconfigured(problems)
     return rules
 

@@ -170,6 +170,10 @@ class Registry:
             occurrences=frozenset(chosen.name for chosen, each in built if "occurrence" in each.capabilities),
         )
 
+    def longest_call_s(self) -> Mapping[str, float]:
+        """By provider, how long a call of it may take. To be asked after `rules`."""
+        return {name: provider.call_s for (name, _), provider in self._built.items()}
+
     def _build(self, chosen: ProviderSettings, account: str) -> Provider:
         where = f"SYNC_CONFERENCES, provider {chosen.name}"
         try:

@@ -130,7 +130,7 @@ class Http:
         try:
             response = self._pool.request(
                 method,
-                f"{url}?{urlencode(query)}" if query else url,
+                f"{url}?{urlencode(query, quote_via=quote)}" if query else url,
                 body=sent,
                 headers={**self._headers, **kind, **(headers or {})},
                 retries=False,

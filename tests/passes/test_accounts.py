@@ -134,8 +134,11 @@ def test_one_conference_that_is_always_refused_does_not_stop_the_others_for_ever
     assert town.clock.now() - before < 300
 
 
-def test_a_limit_of_one_conference_alone_pauses_nothing_else(town: Town) -> None:
-    town.acme.faults = [RateLimited("429", 3600.0, alone=True)]
+@pytest.mark.parametrize(
+    "error", [RateLimited("429", 3600.0, alone=True), AuthFailed("403 for this one", alone=True)], ids=repr
+)
+def test_a_refusal_of_one_conference_alone_pauses_nothing_else(town: Town, error: SyncError) -> None:
+    town.acme.faults = [error]
     town.meet("c-1")
     town.meet("c-2")
     town.look()

@@ -144,10 +144,10 @@ def test_details_are_told_only_to_a_provider_that_is_to_be_told(town: Town) -> N
     town.outside = replace(town.outside, calendar=asks)
     event = town.meet("c-1", attendees=[YOU])
     town.settle()
-    assert set(has(town).invitees) >= {YOU}
+    assert YOU in (has(town).invitees or ())
     town.act("invite", event=event, attendees=["new@example.com"])
     town.settle()
-    assert "new@example.com" in has(town).invitees
+    assert "new@example.com" in (has(town).invitees or ())
     assert town.calls() == {"c-1": 2}
 
 
@@ -156,5 +156,5 @@ def test_without_that_a_new_guest_is_no_change(town: Town) -> None:
     town.settle()
     town.act("invite", event=event, attendees=["new@example.com"])
     town.settle()
-    assert has(town).invitees == ()
+    assert has(town).invitees is None
     assert town.calls() == {"c-1": 1}

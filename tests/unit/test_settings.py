@@ -21,6 +21,7 @@ from sync.settings import (
     Times,
     draft,
     read,
+    too_long,
     with_conferences,
 )
 
@@ -435,6 +436,14 @@ def test_the_example_of_the_page_works(environ: dict[str, str]) -> None:
     assert [system.provider for system in settings.systems] == ["demo"]
     (rooms,) = read(environ | {"SYNC_CONFERENCES": accounts}, "worker").providers
     assert [account.name for account in rooms.accounts] == ["emea", "rest"]
+
+
+def test_calls_that_would_never_fit_into_a_lease_are_told_by_provider() -> None:
+    assert too_long({"demo": 23.0, "teams": 46.0}, Times()) == []
+    (problem,) = too_long({"demo": 23.0, "slow": 68.0}, Times())
+    assert "provider slow: lease must be longer than lease_margin + 70" in problem
+    (problem,) = too_long({"demo": 23.0}, Times(horizon=24.0))
+    assert "provider demo" in problem
 
 
 # --- Accounts ---
