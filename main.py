@@ -4,6 +4,7 @@ Method and path, one call inward, errors to status, one log record: nothing else
 """
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from flask import Request, Response, jsonify
 
@@ -11,6 +12,9 @@ from sync import logs, wiring
 from sync.errors import Misconfigured, Rejected, SyncError, Transient
 from sync.receive import Reception
 from sync.version import VERSION
+
+if TYPE_CHECKING:
+    from sync.reservation import Reply
 
 Route = Callable[[Request], Response]
 
@@ -29,7 +33,7 @@ def webhook(request: Request) -> Response:
 
 
 def worker(request: Request) -> Response:
-    """The queue's tasks and the scheduler's jobs."""
+    """The queue's tasks, the scheduler's jobs, and the questions of a Jitsi server."""
     return _enter(request, _WORKER, misconfigured=500)
 
 
@@ -57,6 +61,27 @@ def _sweep(request: Request) -> Response:
     return _done(request)
 
 
+def _reserve(request: Request) -> Response:
+    reservations = wiring.work().reservations
+    if reservations is None:
+        return Response(status=404)
+    return _replied(
+        request, reservations.reserve(request.form.get("name", ""), request.form.get("mail_owner", ""))
+    )
+
+
+def _look_up_reservation(request: Request) -> Response:
+    reservations = wiring.work().reservations
+    if reservations is None:
+        return Response(status=404)
+    return _replied(request, reservations.look_up(request.path.removeprefix(_RESERVATION)))
+
+
+def _end_reservation(request: Request) -> Response:
+    """The room is empty, or its time is over. The slot stays what the calendar says."""
+    return Response(status=404) if wiring.work().reservations is None else _done(request)
+
+
 def _webhook_status(_: Request) -> Response:
     wiring.receiver()
     return jsonify(version=VERSION, ready=True)
@@ -67,18 +92,22 @@ def _worker_status(_: Request) -> Response:
     return jsonify(version=VERSION, ready=True)
 
 
+_RESERVATION = "/reservations/conference/"  # and an id
+
 _WEBHOOK: Mapping[str, Mapping[str, Route]] = {"/": {"POST": _notified}, "/status": {"GET": _webhook_status}}
 _WORKER: Mapping[str, Mapping[str, Route]] = {
     "/tasks": {"POST": _task},
     "/jobs/converge": {"POST": _converge},
     "/jobs/sweep": {"POST": _sweep},
+    "/reservations/conference": {"POST": _reserve},
+    _RESERVATION: {"GET": _look_up_reservation, "DELETE": _end_reservation},
     "/status": {"GET": _worker_status},
 }
 
 
 def _enter(request: Request, routes: Mapping[str, Mapping[str, Route]], misconfigured: int) -> Response:
     """Find the route; turn what it raises into a status and a record. No answer but a status tells anything."""
-    methods = routes.get(request.path)
+    methods = routes.get(_place(request))
     if methods is None:
         return Response(status=404)
     route = methods.get(request.method)
@@ -96,8 +125,20 @@ def _enter(request: Request, routes: Mapping[str, Mapping[str, Route]], misconfi
     except SyncError as error:  # raised on purpose, but not for us: somebody must look, and it comes again
         return _record(request, 500, "ERROR", why=str(error))
     except Exception as error:  # a bug of ours: told once, in full, and the request is sent again
-        logs.write_bug(error, path=request.path)
+        logs.write_bug(error, path=_place(request))
         return Response(status=500)
+
+
+def _place(request: Request) -> str:
+    """The path without the id in it, which would tell a log how a room is called."""
+    return _RESERVATION if request.path.startswith(_RESERVATION) else request.path
+
+
+def _replied(request: Request, reply: "Reply") -> Response:
+    _record(request, reply.status)
+    answer = jsonify(reply.body)
+    answer.status_code = reply.status
+    return answer
 
 
 def _done(request: Request) -> Response:
@@ -108,5 +149,5 @@ def _record(
     request: Request, status: int, severity: logs.Severity = "INFO", **fields: logs.Value
 ) -> Response:
     trace = request.headers.get("traceparent", "")
-    logs.write(logs.Record.REQUEST, severity, trace=trace, path=request.path, status=status, **fields)
+    logs.write(logs.Record.REQUEST, severity, trace=trace, path=_place(request), status=status, **fields)
     return Response(status=status)

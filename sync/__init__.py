@@ -20,6 +20,7 @@ The house, in reading order:
     pauses           provider accounts as one pass meets them: who refuses us is left alone
     holds            deletions that wait for a person, and what the person says
     tend             converge channels, sweep calendars
+    reservation      Jitsi asks whether a room may open; the ledger answers
     tenure           what is done under one calendar's lease
     ports            what all of these ask of the world outside
     account words cursor lease channel codes errors policy records   nouns, tables and arithmetic

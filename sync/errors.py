@@ -19,7 +19,14 @@ Messages name what went wrong and, where there is one, the calendar key or confe
 title, an address or a secret.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The end of a sentence about an unknown name."""
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else "."
 
 
 class SyncError(Exception):

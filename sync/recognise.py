@@ -54,6 +54,7 @@ class System:
     id_pattern: str = ""  # what a conferenceId looks like: without it a solution's name proves nothing
     solution_types: tuple[str, ...] = ()  # conferenceSolution.key.type, for solutions of Google's own
     located: bool = False  # its conferences are found by their join URL, not by the id alone
+    folded: bool = False  # in upper or lower case, an id in its URLs is the same
 
 
 class Rule(StrEnum):
@@ -222,7 +223,8 @@ def _doors(uri: str, systems: Sequence[System]) -> Iterator[_Door]:
 
 def _id_in(address: "_Address", system: System) -> str:
     if not system.query_id:
-        return _first_group(system.path, address.path)
+        found = _first_group(system.path, address.path)
+        return found.lower() if system.folded else found
     return address.parameter(system.query_id) if re.search(system.path, address.path, re.ASCII) else ""
 
 

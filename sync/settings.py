@@ -9,13 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 from urllib.parse import urlsplit
 
 from sync.channel import parse_keys
-from sync.errors import Misconfigured
+from sync.errors import Misconfigured, nearest
 from sync.recognise import System
 
 Door = Literal["webhook", "worker"]
@@ -194,7 +193,7 @@ class _Reader:
     def observing(self) -> bool:
         mode = self.text("SYNC_MODE") or "apply"
         if mode not in _MODES:
-            self._problem(f"SYNC_MODE is not one of {', '.join(_MODES)}{_nearest(mode, _MODES)}")
+            self._problem(f"SYNC_MODE is not one of {', '.join(_MODES)}{nearest(mode, _MODES)}")
         return mode == "observe"
 
     def store(self) -> Path | None:
@@ -211,7 +210,7 @@ class _Reader:
             self._problem("SYNC_STORE is missing: firestore, or sqlite:PATH.")
         elif scheme != "sqlite" or not path:
             self._problem(
-                f"SYNC_STORE is neither firestore nor sqlite:PATH{_nearest(scheme, ('firestore', 'sqlite'))}"
+                f"SYNC_STORE is neither firestore nor sqlite:PATH{nearest(scheme, ('firestore', 'sqlite'))}"
             )
         return Path(path)
 
@@ -228,7 +227,7 @@ class _Reader:
         elif queue.startswith("projects/"):
             self._problem("SYNC_QUEUE is not projects/…/locations/…/queues/….")
         elif queue != "local":
-            self._problem(f"SYNC_QUEUE is not local{_nearest(queue, ('local',))}")
+            self._problem(f"SYNC_QUEUE is not local{nearest(queue, ('local',))}")
         return ""
 
     def _needs(self, what: str, *names: str) -> None:
@@ -254,7 +253,7 @@ class _Reader:
         for entry in self.text("SYNC_TIMES").split():
             name, _, text = entry.partition("=")
             if name not in known:
-                self._problem(f"SYNC_TIMES does not know {name}{_nearest(name, known)}")
+                self._problem(f"SYNC_TIMES does not know {name}{nearest(name, known)}")
             elif name in found:
                 self._problem(f"SYNC_TIMES names {name} twice.")
             else:
@@ -349,7 +348,7 @@ class _Reader:
             return frozenset()
         for name in raw:
             if name not in _TOLD:
-                self._problem(f"{where}: {name} is nothing to tell{_nearest(name, _TOLD)}")
+                self._problem(f"{where}: {name} is nothing to tell{nearest(name, _TOLD)}")
         return frozenset(raw)
 
     def _accounts(self, where: str, raw: object) -> tuple[AccountSettings, ...]:
@@ -407,7 +406,7 @@ class _Reader:
             self._problem(f"{where} is not an object.")
             return None
         lists = {each.name for each in fields(System) if isinstance(each.default, tuple)}
-        texts = {each.name for each in fields(System)} - lists - {"located"}
+        texts = {each.name for each in fields(System)} - lists - {"located", "folded"}
         before = len(self.problems)
         self._refuse_unknown(raw, texts | lists, f"a key of {where}")
         for name, value in raw.items():
@@ -439,7 +438,7 @@ class _Reader:
     def _refuse_unknown(self, names: Iterable[str], known: Collection[str], what: str) -> None:
         for name in names:
             if name not in known:
-                self._problem(f"{name} is not {what}{_nearest(name, known)}")
+                self._problem(f"{name} is not {what}{nearest(name, known)}")
 
     def _problem(self, sentence: str) -> None:
         self.problems.append(sentence)
@@ -469,12 +468,6 @@ def _contradictions(times: Times) -> list[str]:
         (times.most_backoff < times.first_backoff, "most_backoff must not be shorter than first_backoff"),
     )
     return [f"SYNC_TIMES contradict each other: {rule}." for broken, rule in rules if broken]
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    """The end of a sentence about an unknown name."""
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else "."
 
 
 def _is_url(text: str) -> bool:

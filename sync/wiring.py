@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from sync import logs, settings
 from sync.errors import Misconfigured
@@ -20,9 +20,11 @@ from sync.wake import Buckets
 
 if TYPE_CHECKING:
     from sync.conferences import Registry
+    from sync.conferences.jitsi import Jitsi
     from sync.google.secrets import Secrets
     from sync.policy import Policy
-    from sync.ports import Queue, Store
+    from sync.ports import Outside, Queue, Store
+    from sync.reservation import Reservations
     from sync.rules import Rules
     from sync.work import Work
 
@@ -82,7 +84,7 @@ def _work() -> "Work":
     from sync.work import Work
 
     logs.quiet_libraries()
-    chosen, conferences, rules = _worker_settings(os.environ)
+    chosen, conferences, rules = worker_settings(os.environ)
     clock = SystemClock()
     # Another root than Google's is a stand-in on this machine: it gets no credentials of ours.
     calendar = GoogleCalendar(
@@ -92,10 +94,28 @@ def _work() -> "Work":
         details=frozenset().union(*rules.details.values()),
     )
     outside = Outside(calendar, _store(chosen, clock), conferences, _queue(chosen, clock), clock)
-    return Work(outside, _policy(chosen, rules), _keys(chosen))
+    return Work(outside, _policy(chosen, rules), _keys(chosen), _reservations(outside, conferences, chosen))
 
 
-def _worker_settings(environ: Mapping[str, str]) -> "tuple[Settings, Registry, Rules]":
+def _reservations(outside: "Outside", conferences: "Registry", chosen: Settings) -> "Reservations | None":
+    """The answers to Jitsi, if one asks us. A question names a room and no server, so there can be one server."""
+    asking = [each.name for each in chosen.providers if each.use == "jitsi"]
+    if not asking:
+        return None
+    if len(asking) > 1 or any(each.accounts for each in chosen.providers if each.use == "jitsi"):
+        raise Misconfigured(["SYNC_CONFERENCES: only one provider may use jitsi, and it has no accounts."])
+    from sync.recognise import KNOWN
+    from sync.reservation import Reservations, Rooms
+
+    if asking[0] in {known.provider for known in KNOWN}:
+        problem = f"the provider {asking[0]} needs another name: public rooms are known by this one."
+        raise Misconfigured([f"SYNC_CONFERENCES: {problem}"])
+    jitsi = cast("Jitsi", conferences.provider(asking[0]))
+    rooms = Rooms(asking[0], jitsi.early_s, jitsi.late_s, jitsi.allows_unknown)
+    return Reservations(outside.store, outside.clock, rooms)
+
+
+def worker_settings(environ: Mapping[str, str]) -> "tuple[Settings, Registry, Rules]":
     """The settings, their providers, and what both make of events. Raises Misconfigured with every problem."""
     chosen, problems = settings.draft(environ, "worker")
     secrets = _secrets(chosen)

@@ -11,6 +11,7 @@ from sync.keyfile import KeyFile
 from sync.one_pass import one_pass
 from sync.policy import Policy
 from sync.ports import Outside
+from sync.reservation import Reservations
 
 _CALENDAR_KEY = re.compile(r"[a-z2-7]{1,64}", re.ASCII)
 
@@ -18,10 +19,13 @@ _CALENDAR_KEY = re.compile(r"[a-z2-7]{1,64}", re.ASCII)
 class Work:
     """Everything the private door can be asked for. Safe for many threads."""
 
-    def __init__(self, outside: Outside, policy: Policy, keys: KeyFile) -> None:
+    def __init__(
+        self, outside: Outside, policy: Policy, keys: KeyFile, reservations: Reservations | None = None
+    ) -> None:
         self._outside = outside
         self._policy = policy
         self._keys = keys
+        self.reservations = reservations  # None: no Jitsi asks us
 
     def task(self, body: bytes) -> None:
         """One task of the queue: {"kind": "sync", "subject": calendar key, "generation": n}.

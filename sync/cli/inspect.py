@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import dataclass
 
+from sync.cli.redact import redact
 from sync.cli.verbs import Parser, complain
 from sync.event import Unreadable, parse
 from sync.recognise import KNOWN, Recognised, recognise
@@ -17,19 +18,30 @@ def main(argv: list[str]) -> int:
         "inspect",
         "Say which conference each event in a file carries, and by which rule it was recognised. The\n"
         'file holds an event, a list of events, an answer of events.list, or one of these under "body".\n'
+        "With --redact it prints the file instead, personal data replaced, fit to be sent to us.\n"
         "Exit code 0; 1 if the file cannot be used; 2 for wrong arguments.",
-        ["python -m sync inspect event.json", "python -m sync inspect - --json < listing.json"],
+        ["python -m sync inspect event.json --redact", "python -m sync inspect - --json < listing.json"],
     )
     parser.add_argument("file", metavar="FILE", help="a JSON file, or - for standard input")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--json", action="store_true", help="print one JSON object")
+    told.add_argument("--redact", action="store_true", help="print the file with personal data replaced")
     arguments = parser.parse_args(argv)
     try:
-        items = _items(_read(arguments.file))
+        document = _read(arguments.file)
+        items = _items(document)
     except _Unusable as unusable:
         complain(f"inspect: {arguments.file!r} {unusable.problem}", unusable.hint)
         return 1
     if not items:
         print("inspect: it holds no events", file=sys.stderr)
+    if arguments.redact:
+        print(json.dumps(redact(document), indent=2))
+        print(
+            "inspect: times, hosts and names of solutions stay: look it over before you send it",
+            file=sys.stderr,
+        )
+        return 0
     findings = [_finding(item) for item in items]
     if arguments.json:
         print(json.dumps({"events": [finding.as_json() for finding in findings]}))

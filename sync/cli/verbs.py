@@ -12,6 +12,7 @@ VERBS = {
     "demo": ("sync.cli.demo", "play one day of meetings and watch their conferences follow"),
     "simulator": ("sync.simulator.command", "serve a stand-in for Google Calendar"),
     "config": ("sync.cli.config", "say what is wrong with the settings, before the doors do"),
+    "doctor": ("sync.cli.doctor", "try a provider with the worker's settings, and delete nothing"),
     "inspect": ("sync.cli.inspect", "say which conferences the events in a file carry"),
     "version": ("sync.cli.version", "say which version this is"),
 }

@@ -26,6 +26,8 @@ update          make it so. Sets the whole state, never a difference: once more 
                 took effect late is made good by the next. What Meeting does not have it leaves alone:
                 passwords, waiting rooms, hosts
 delete          end it. That it was gone already is success too: Outcome(changed=False)
+check           may be missing: one harmless call that proves credentials and rights, for `python -m sync doctor`.
+                Returns in a few words what it found
 
 An Outcome tells `applied` and `ignored` by capability ("title", "time", "recurrence"). What a system cannot
 express is ignored aloud; a system that can express nothing of a change raises Unsupported.
@@ -44,9 +46,8 @@ sync.testing.ProviderContract: inherit, and say what to test against.
 """
 
 import pkgutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -56,7 +57,7 @@ from typing import Any, Protocol, TypeVar, cast
 from sync import logs
 from sync.account import Account, Clients, account_name
 from sync.conferences.token import Shared
-from sync.errors import AuthFailed, Misconfigured, SyncError, Transient
+from sync.errors import AuthFailed, Misconfigured, SyncError, Transient, nearest
 from sync.ports import Provider
 from sync.recognise import KNOWN, System
 from sync.rules import Rules
@@ -65,7 +66,13 @@ from sync.settings import ProviderSettings, SecretPlace
 T = TypeVar("T")
 
 _CONTRACT = ("name", "system", "capabilities", "call_s", "read", "update", "delete")
-_NO_PROVIDERS = {"http", "token"}  # what is beside the providers in this folder
+_NO_PROVIDERS = {
+    "http",
+    "own_system",
+    "rest_template",
+    "zoom_recurrence",
+    "token",
+}  # what is beside the providers in this folder
 _ENTRY_POINTS = "sync.providers"
 
 
@@ -137,7 +144,7 @@ class Registry:
     def provider(self, name: str, account: str = "") -> Provider:
         """One of a provider's accounts, built at first use. Raises Misconfigured."""
         if name not in self._chosen:
-            raise Misconfigured([f"No provider {name} is configured{_nearest(name, self._chosen)}"])
+            raise Misconfigured([f"No provider {name} is configured{nearest(name, self._chosen)}"])
         if (name, account) not in self._built:
             self._built[name, account] = self._build(self._chosen[name], account)
         return self._built[name, account]
@@ -169,6 +176,11 @@ class Registry:
             details={chosen.name: chosen.tell for chosen, _ in built if chosen.tell},
             occurrences=frozenset(chosen.name for chosen, each in built if "occurrence" in each.capabilities),
         )
+
+    def options(self, name: str, account: str = "") -> Mapping[str, object]:
+        """What one of a provider's accounts is told, its secrets ready to be read. Raises Misconfigured."""
+        opened: Mapping[str, object] = self._opened(_options(self._chosen[name], account))
+        return opened
 
     def longest_call_s(self) -> Mapping[str, float]:
         """By provider, how long a call of it may take. To be asked after `rules`."""
@@ -232,7 +244,7 @@ def _options(chosen: ProviderSettings, account: str) -> dict[str, object]:
     """What the provider is told, and its account in addition. Raises Misconfigured for an account it lacks."""
     names = _names(chosen)
     if account not in names:
-        raise Misconfigured([f"it has no such account{_nearest(account, names)}"])
+        raise Misconfigured([f"it has no such account{nearest(account, names)}"])
     own = next((each.options for each in chosen.accounts if each.name == account), {})
     return {**chosen.options, **own}
 
@@ -277,7 +289,7 @@ class _Guarded:
 
     def __getattr__(self, name: str) -> Any:
         thing = getattr(self._provider, name)
-        return _guarded(thing) if name in ("read", "update", "delete") else thing
+        return _guarded(thing) if name in ("read", "update", "delete", "check") else thing
 
 
 def _guarded(call: Callable[..., T]) -> Callable[..., T]:
@@ -304,8 +316,8 @@ def _class(use: str) -> Callable[..., Provider]:
         elif use in offered:
             module_name, _, name = offered[use].partition(":")
         else:
-            nearest = _nearest(use, known | offered.keys())
-            raise Misconfigured([f"{use} is not a provider that comes with us or is installed{nearest}"])
+            meant = nearest(use, known | offered.keys())
+            raise Misconfigured([f"{use} is not a provider that comes with us or is installed{meant}"])
     try:
         module = import_module(module_name)
     except ImportError as error:
@@ -313,11 +325,5 @@ def _class(use: str) -> Callable[..., Provider]:
     if not isinstance(found := getattr(module, name, None), type):
         own = (value for value in vars(module).values() if getattr(value, "__module__", "") == module_name)
         classes = [value.__name__ for value in own if isinstance(value, type)]
-        raise Misconfigured([f"{module_name} has no class {name}{_nearest(name, classes)}"])
+        raise Misconfigured([f"{module_name} has no class {name}{nearest(name, classes)}"])
     return cast(Callable[..., Provider], found)
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    """The end of a sentence about an unknown name."""
-    near = get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"; did you mean {near[0]}?" if near else "."

@@ -220,7 +220,7 @@ def environ(tmp_path: Path, manager: FakeSecretManager) -> dict[str, str]:
 
 
 def worker_settings(environ: dict[str, str]) -> Settings:
-    return wiring._worker_settings(environ)[0]
+    return wiring.worker_settings(environ)[0]
 
 
 def test_a_worker_reads_its_providers_from_a_secret(
@@ -228,7 +228,7 @@ def test_a_worker_reads_its_providers_from_a_secret(
 ) -> None:
     document = {"providers": {"mine": {"use": "demo", "options": {"url": "http://127.0.0.1:1"}}}}
     manager.add_version(CONFERENCES, json.dumps(document).encode())
-    chosen, _conferences, rules = wiring._worker_settings(environ)
+    chosen, _conferences, rules = wiring.worker_settings(environ)
     assert [provider.name for provider in chosen.providers] == ["mine"]
     assert rules.systems[0].provider == "mine"
 

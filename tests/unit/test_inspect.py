@@ -3,16 +3,20 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.cli import inspect, verbs
+from sync.cli import inspect, redact, verbs
+from sync.event import Event, parse
+from sync.recognise import KNOWN, recognise
 from sync.version import VERSION
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -260,7 +264,7 @@ def test_wrong_arguments_are_a_usage_error_with_a_hint(capsys: Capture, argv: li
     assert hint == "hint: python -m sync inspect --help"
 
 
-@pytest.mark.parametrize("verb", ["config", "inspect", "version"])
+@pytest.mark.parametrize("verb", ["config", "doctor", "inspect", "version"])
 def test_help_ends_with_examples(capsys: Capture, verb: str) -> None:
     with pytest.raises(SystemExit) as exit_:
         verbs.main([verb, "--help"])
@@ -312,7 +316,7 @@ def test_it_runs_as_a_module_and_imports_only_the_verb_asked_for() -> None:
     )
     assert ran.stdout.splitlines() == [
         "1xz3b5d7f9h1j3l5  organizer  -  -",
-        "sync.cli.inspect sync.cli.verbs",
+        "sync.cli.inspect sync.cli.redact sync.cli.verbs",
     ]
 
 
@@ -373,3 +377,174 @@ def test_a_terminal_without_unicode_shows_escapes(tmp_path: Path) -> None:
         timeout=60,
     )
     assert "jitsi:Caf\\xe9" in ran.stdout
+
+
+# --- Redacted ---
+
+WORDS = st.text("bdfhkqvxyzBDFHKQVXYZ5679", min_size=4, max_size=12)
+TEXTS = st.lists(WORDS | st.text("béñ 日本✓<&\"'\\\n", min_size=1, max_size=8), min_size=1, max_size=5).map(
+    " ".join
+)
+MAILS = st.tuples(WORDS, WORDS).map(lambda parts: f"{parts[0]}@{parts[1]}.org")
+NUMBERS = st.text("56789", min_size=9, max_size=11)
+HEX = st.text("bdf5679", min_size=32, max_size=32)
+LINKS = st.one_of(
+    st.tuples(NUMBERS, WORDS).map(lambda it: f"https://firm.zoom.us/j/{it[0]}?pwd={it[1]}"),
+    st.tuples(NUMBERS, WORDS).map(
+        lambda it: f"https://www.google.com/url?q=https://zoom.us/j/{it[0]}%3Fpwd%3D{it[1]}&sa=D&usg={it[1]}"
+    ),
+    HEX.map(lambda name: f"https://firm.webex.com/firm/j.php?MTID=m{name}"),
+    WORDS.map(lambda name: f"https://zoom.us/my/{name}"),
+    WORDS.map(lambda name: f"https://whereby.com/{name}"),
+    WORDS.map(lambda name: f"https://meet.jit.si/{name}%20{name.encode().hex('%').join(('%', ''))}"),
+    HEX.map(lambda name: f"https://8x8.vc/vpaas-magic-cookie-{name}/{name[:7]}"),
+    st.tuples(WORDS, HEX).map(
+        lambda it: (
+            f"https://teams.microsoft.com/l/meetup-join/19%3ameeting_{it[0]}%40thread.v2/0"
+            f"?context=%7b%22Tid%22%3a%22{it[1]}%22%7d"
+        )
+    ),
+    WORDS.map(lambda name: f"https://{name}@zoom.us/j/567895678"),
+    WORDS.map(lambda name: f"https://unknown.example/{name}/{name}#{name}"),
+    WORDS.map(lambda name: f"https://zoom.us\\j/{name}"),
+)
+
+
+@st.composite
+def personal_events(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
+    """An event, and every personal text in it."""
+    told: list[str] = []
+
+    def some(strategy: st.SearchStrategy[str]) -> str:
+        told.append(draw(strategy))
+        return told[-1]
+
+    solution = draw(st.sampled_from(["Zoom Meeting", "Webex", "Another Conference"]))
+    number, mail = some(NUMBERS | HEX.map("m{}".format)), some(MAILS)
+    parameters = {"realMeetingId": draw(st.sampled_from([number, ""])), "creator": mail, "uuid": some(WORDS)}
+    if draw(st.booleans()):
+        parameters["scriptId"] = "1O_9DeEljSH2vrECr8XeFYYRxFFiowFKOivqSDz316BlBcDXrF00BXrkO"
+    return {
+        "id": some(WORDS.map(str.lower)),
+        "etag": f'"{some(NUMBERS)}"',
+        "status": "confirmed",
+        "summary": some(TEXTS),
+        "description": some(TEXTS),
+        "location": some(TEXTS | LINKS),
+        "creator": {"email": mail, "displayName": some(TEXTS)},
+        "organizer": {"self": True, "email": mail},
+        "start": {"dateTime": "2030-03-04T00:30:00Z", "timeZone": "Europe/Berlin"},
+        "end": {"dateTime": "2030-03-04T01:00:00Z"},
+        "attendees": [{"email": some(MAILS), "displayName": some(WORDS), "comment": some(TEXTS)}],
+        "conferenceData": {
+            "conferenceSolution": {"key": {"type": "addOn"}, "name": solution},
+            "conferenceId": number,
+            "notes": some(TEXTS),
+            "entryPoints": [
+                {
+                    "entryPointType": "video",
+                    "uri": some(LINKS),
+                    "label": some(TEXTS),
+                    "passcode": some(NUMBERS),
+                },
+                {"entryPointType": "phone", "uri": f"tel:+{some(NUMBERS)},,{number}#", "pin": some(NUMBERS)},
+                {"entryPointType": "sip", "uri": f"sip:{some(NUMBERS)}@sip.example"},
+            ],
+            "parameters": {"addOnParameters": {"parameters": parameters}},
+        },
+        "extendedProperties": {
+            "shared": {"meetingParams": json.dumps({"topic": some(TEXTS), "id": int(some(NUMBERS))})},
+            "private": {some(MAILS): some(WORDS)},
+        },
+    }, told
+
+
+def grams(text: str) -> set[str]:
+    """Every four letters or digits in a row."""
+    return {run[at : at + 4] for run in re.findall(r"[a-z0-9]+", text.lower()) for at in range(len(run) - 3)}
+
+
+def all_texts(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+KEPT = """
+    https www google com url firm zoom webex meet jit 8x8 vpaas magic cookie teams microsoft meetup join meeting
+    thread whereby unknown example context MTID pwd usg realMeetingId php
+"""
+
+
+@given(personal=personal_events())
+def test_no_four_characters_of_anything_personal_come_out_again(
+    personal: tuple[dict[str, Any], list[str]],
+) -> None:
+    event, told = personal
+    redacted = redact.redact(event)
+    private = {gram for text in told for gram in grams(unquote(unquote(text)))} - grams(KEPT)
+    harmless = {"scriptId": "1O_9DeEljSH2vrECr8XeFYYRxFFiowFKOivqSDz316BlBcDXrF00BXrkO"}
+    assert not private & (grams(unquote(unquote(all_texts(redacted)))) - grams(all_texts(harmless)))
+    for text in filter(grams, told):
+        assert text not in all_texts(redacted)
+
+
+@given(personal=personal_events())
+def test_what_is_redacted_is_recognised_by_the_same_rule(personal: tuple[dict[str, Any], list[str]]) -> None:
+    def told(raw: object) -> object:
+        event = parse(raw)
+        assert isinstance(event, Event)
+        found = recognise(event.carried, KNOWN)
+        return event.kind, found and (found.rule, found.key.provider, found.personal, len(found.key.id))
+
+    event, _ = personal
+    assert told(redact.redact(event)) == told(event)
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_whatever_json_can_say_is_redacted_into_the_same_structure(value: Any) -> None:
+    def structure(value: object) -> object:
+        match value:
+            case dict():
+                return [structure(each) for each in value.values()]
+            case list():
+                return [structure(each) for each in value]
+        return type(value)
+
+    assert structure(redact.redact(value)) == structure(value)
+
+
+def test_a_redacted_event_keeps_what_tells_its_add_on_apart(capsys: Capture) -> None:
+    assert inspect.main([str(SAMPLES / "zoom_guest_copy.json"), "--redact"]) == 0
+    written = capsys.readouterr()
+    event = json.loads(written.out)["body"]
+    data = event["conferenceData"]
+    assert data["conferenceSolution"]["name"] == "Zoom Meeting"
+    uri = data["entryPoints"][0]["uri"]
+    assert re.fullmatch(r"https://northwind\.zoom\.us/j/\d{11}\?pwd=[A-Za-z]{6}\.1&jst=2", uri)
+    # The same in, the same out:
+    assert data["conferenceId"] == data["entryPoints"][0]["meetingCode"] == uri[28:39]
+    assert data["entryPoints"][1]["uri"].endswith(f",,{data['conferenceId']}#")
+    assert event["iCalUID"] == f"{event['id']}@google.com"
+    assert json.loads(event["extendedProperties"]["shared"]["meetingParams"]) == {
+        "topic": event["summary"],
+        "type": 2,
+    }
+    for private in ("Quarterly", "grace", "ada", "000111", "84411223344", "84411223355", "exampleUserId"):
+        assert private not in written.out
+    assert "look it over" in written.err
+
+
+def test_the_same_event_is_redacted_otherwise_each_time() -> None:
+    event = {"id": "bdfhkqvx56795679"}
+    assert redact.redact(event) != redact.redact(event)
+
+
+def test_redacted_output_is_for_people_to_send_and_not_also_json(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        inspect.main(["a", "--json", "--redact"])
+    assert exit_.value.code == 2
