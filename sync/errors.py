@@ -25,7 +25,7 @@ from difflib import get_close_matches
 
 def nearest(name: str, known: Collection[str]) -> str:
     """The end of a sentence about an unknown name."""
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else "."
 
 

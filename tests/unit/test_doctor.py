@@ -215,7 +215,8 @@ def test_a_provider_with_a_bug_is_no_traceback(capsys: Capture, conference: str)
     code, checks, _ = run(capsys, "--provider", "buggy", "--conference", conference)
     assert (code, checks["read"][0]) == (1, "failed")
     assert "KeyError" in checks["read"][1]
-    assert checks["token"][1] == "tried its credentials: a provider fails with KeyError"
+    failed = "the provider failed in a way it should not: KeyError"
+    assert checks["token"][1] == f"tried its credentials: {failed}"
 
 
 def test_settings_that_do_not_work_are_the_first_and_only_check(
