@@ -139,7 +139,9 @@ def _with_what_moved(use: Ref, before: Ref | None) -> Ref:
     return replace(use, moved=before.moved)
 
 
-def moved(conference: Conference, ref: str, occurrence: Moved, since: float, now: float) -> Conference:
+def moved(
+    conference: Conference, ref: str, occurrence: Moved, home: str, since: float, now: float
+) -> Conference:
     """An occurrence of a series that uses this conference has moved, or is back."""
     use = conference.refs[ref]
     kept = {
@@ -148,7 +150,8 @@ def moved(conference: Conference, ref: str, occurrence: Moved, since: float, now
     if not _is_where_the_rule_says(occurrence, use.reach) and occurrence.original >= _text_of(since):
         kept[occurrence.original] = occurrence
     latest = dict(sorted(kept.items())[-_MOVED_KEPT:])
-    return _wanting(replace(conference, refs={**conference.refs, ref: replace(use, moved=latest)}), now)
+    after = _wanting(replace(conference, refs={**conference.refs, ref: replace(use, moved=latest)}), now)
+    return replace(after, home=home) if after.want != conference.want else after
 
 
 def _is_where_the_rule_says(occurrence: Moved, series: Reach) -> bool:

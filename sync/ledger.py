@@ -230,7 +230,9 @@ class _Recording:
             or key.provider not in self.rules.occurrences
         ):
             return Code.SHARED_BY_OTHER_EVENT
-        after = conferences.moved(conference, series_ref, moved, self.since, self.now)
+        after = conferences.moved(
+            conference, series_ref, moved, self.ledger.calendar_key, self.since, self.now
+        )
         self.ledger.put_conference(after)
         return Code.SHARED_BY_OTHER_EVENT if after.want == conference.want else None
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sync.codes import Code
 from sync.conference import State
-from sync.event import Event, Unreadable
+from sync.event import Event, Occurrence, Unreadable
 from sync.ledger import Link, event_of, in_order, link_of, ref_of
 from sync.meeting import fingerprint
 from sync.recognise import ConferenceKey
@@ -673,3 +673,27 @@ class AgainstAModel(RuleBasedStateMachine):
 
 TestAgainstAModel = AgainstAModel.TestCase
 TestAgainstAModel.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+
+
+# --- Moved occurrences, for a provider that is told of them ---
+
+TOLD = replace(RULES, occurrences=frozenset({"demo"}))
+
+
+def changed_occurrence(start: float, original: float = NOW + 8 * DAY) -> Event:
+    told = Occurrence("s", f"{at(original):%Y-%m-%dT%H:%M:%SZ}")
+    return replace(occurrence(start=start), occurrence=told)
+
+
+def told_starts(books: Books) -> list[float | None]:
+    return [each.start for each in books["c1"].refs["cal.s"].moved.values()]
+
+
+def test_a_moved_occurrence_brings_a_shared_conference_home(books: Books) -> None:
+    books.record(weekly(), rules=TOLD)
+    books.record(event(), rules=TOLD, calendar="other")
+    books.settle()
+    assert books["c1"].home == "other"
+    books.record(changed_occurrence(NOW + 3 * DAY), rules=TOLD)
+    assert books["c1"].pending
+    assert books["c1"].home == "cal"  # whose pass is to tell it: nobody wakes the other
