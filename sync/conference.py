@@ -144,14 +144,19 @@ def moved(
 ) -> Conference:
     """An occurrence of a series that uses this conference has moved, or is back."""
     use = conference.refs[ref]
-    kept = {
-        key: each for key, each in use.moved.items() if key >= _text_of(since) and key != occurrence.original
-    }
-    if not _is_where_the_rule_says(occurrence, use.reach) and occurrence.original >= _text_of(since):
+    kept = {key: each for key, each in use.moved.items() if key != occurrence.original}
+    if occurrence.original and not _is_where_the_rule_says(occurrence, use.reach):
         kept[occurrence.original] = occurrence
-    latest = dict(sorted(kept.items())[-_MOVED_KEPT:])
-    after = _wanting(replace(conference, refs={**conference.refs, ref: replace(use, moved=latest)}), now)
+    ahead = {key: each for key, each in kept.items() if _is_ahead(each, since)}
+    nearest = dict(sorted(ahead.items())[:_MOVED_KEPT])  # what is far away may still come to be told
+    after = _wanting(replace(conference, refs={**conference.refs, ref: replace(use, moved=nearest)}), now)
     return replace(after, home=home) if after.want != conference.want else after
+
+
+def _is_ahead(occurrence: Moved, since: float) -> bool:
+    """Whether it, or the place that it has left, is not over: one that was missed may be made up for later."""
+    moved_ahead = occurrence.end is not None and occurrence.end > since
+    return moved_ahead or occurrence.original >= _text_of(since)
 
 
 def _is_where_the_rule_says(occurrence: Moved, series: Reach) -> bool:

@@ -697,3 +697,20 @@ def test_a_moved_occurrence_brings_a_shared_conference_home(books: Books) -> Non
     books.record(changed_occurrence(NOW + 3 * DAY), rules=TOLD)
     assert books["c1"].pending
     assert books["c1"].home == "cal"  # whose pass is to tell it: nobody wakes the other
+
+
+def test_an_occurrence_of_the_past_that_is_made_up_for_later_is_told(books: Books) -> None:
+    books.record(weekly(start=NOW - 30 * DAY), rules=TOLD)
+    books.record(changed_occurrence(NOW + 2 * DAY, NOW - 3 * DAY), rules=TOLD)
+    assert told_starts(books) == [NOW + 2 * DAY]
+    books.record(changed_occurrence(NOW + 9 * DAY), rules=TOLD)
+    assert told_starts(books) == [NOW + 2 * DAY, NOW + 9 * DAY]
+
+
+def test_of_very_many_moved_occurrences_the_next_are_told(books: Books) -> None:
+    books.record(weekly(), rules=TOLD)
+    for week in range(1, 121):
+        there = NOW + (1 + 7 * week) * DAY
+        books.record(changed_occurrence(there + 2 * HOUR, there), rules=TOLD)
+    starts = told_starts(books)
+    assert (len(starts), starts[0]) == (100, NOW + 8 * DAY + 2 * HOUR)
