@@ -165,10 +165,14 @@ class _Recording:
         for exception in self._own_exceptions(link):
             self._goes(exception)
         self.ledger.put_link(replace(link, exceptions=()))
+        if (
+            not link.live and event.occurrence is not None
+        ):  # it had one of its own once; since, its series speaks
+            return self._cancelled_occurrence(event)
         return self._goes(self.ledger.link(link.event_id))
 
     def _cancelled_occurrence(self, event: Event) -> Code | None:
-        """One that had no conference of its own: its series goes on without it."""
+        """One that has no conference of its own: its series goes on without it."""
         series = self._series(event)
         if series is None or not series.live or series.conference is None:
             return Code.NO_CONFERENCE

@@ -714,3 +714,13 @@ def test_of_very_many_moved_occurrences_the_next_are_told(books: Books) -> None:
         books.record(changed_occurrence(there + 2 * HOUR, there), rules=TOLD)
     starts = told_starts(books)
     assert (len(starts), starts[0]) == (100, NOW + 8 * DAY + 2 * HOUR)
+
+
+def test_a_cancelled_occurrence_that_once_had_a_conference_of_its_own_is_told(books: Books) -> None:
+    books.record(weekly(), rules=TOLD)
+    there = changed_occurrence(NOW + 3 * DAY)
+    books.record(replace(there, carried=carrying("meet.example/c2")), rules=TOLD)
+    books.record(there, rules=TOLD)
+    assert told_starts(books) == [NOW + 3 * DAY]
+    books.record(replace(cancelled(there.id), occurrence=there.occurrence), rules=TOLD)
+    assert told_starts(books) == [None]
