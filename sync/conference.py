@@ -292,7 +292,7 @@ def approved(conference: Conference, now: float) -> Conference:
 
 def rejected(conference: Conference) -> Conference:
     """A person has looked at its deletion and wants it left alone: until an event uses it again, we do."""
-    return replace(conference, state=State.OK, applied=Applied(conference.want.version))
+    return replace(conference, state=State.OK, applied=Applied(conference.want.version, _UNLIKE_ANY))
 
 
 def set_aside(conference: Conference, now: float, state: State, retry_at: float, code: Code) -> Conference:

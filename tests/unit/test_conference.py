@@ -382,3 +382,11 @@ class AgainstAProvider(RuleBasedStateMachine):
 
 TestAgainstAProvider = AgainstAProvider.TestCase
 TestAgainstAProvider.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+
+
+def test_a_conference_whose_deletion_was_rejected_was_not_deleted() -> None:
+    held = dropped(state=State.HELD)
+    kept = conferences.rejected(held)
+    assert not kept.pending
+    assert not kept.was_deleted  # its next update must not be told as the return of what is gone
+    assert conferences.used(kept, "cal.e1", ref(), "cal", NOW).pending
