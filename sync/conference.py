@@ -121,10 +121,11 @@ def used(
     locator: str = "",
 ) -> Conference:
     """An event uses this conference, in this shape. What finds it is kept for when no event tells any more."""
+    before = conference.refs.get(ref) or conference.former.get(ref)
     found = replace(
         conference,
         home=home,
-        refs={**conference.refs, ref: _with_what_moved(use, conference.refs.get(ref))},
+        refs={**conference.refs, ref: _with_what_moved(use, before)},
         former={key: value for key, value in conference.former.items() if key != ref},
         account=account,
         locator=locator or conference.locator,

@@ -724,3 +724,13 @@ def test_a_cancelled_occurrence_that_once_had_a_conference_of_its_own_is_told(bo
     assert told_starts(books) == [NOW + 3 * DAY]
     books.record(replace(cancelled(there.id), occurrence=there.occurrence), rules=TOLD)
     assert told_starts(books) == [None]
+
+
+def test_a_series_that_is_restored_still_knows_its_moved_occurrences(books: Books) -> None:
+    books.record(weekly(), rules=TOLD)
+    books.record(changed_occurrence(NOW + 3 * DAY), rules=TOLD)
+    books.settle()
+    books.record(cancelled("s"), rules=TOLD)
+    assert books.record(weekly(), rules=TOLD) == [Code.RESTORED]
+    assert told_starts(books) == [NOW + 3 * DAY]
+    assert not books["c1"].pending
