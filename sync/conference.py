@@ -18,6 +18,7 @@ from sync.recognise import ConferenceKey
 _DECISIONS_KEPT = 5
 _MOVED_KEPT = 100  # occurrences of one series
 _UNLIKE_ANY = "?"  # a fingerprint of what its provider has, which is not what we know of
+_REFS_KEPT = 200  # far more than a room has to have: more would outgrow a document, and stop the calendar
 _FORMER_KEPT = 100  # asked before a deletion; what went before so many others is long gone
 
 
@@ -95,6 +96,11 @@ class Conference:
     decisions: tuple[tuple[float, Code], ...] = ()  # the last few, newest last
 
     @property
+    def is_full(self) -> bool:
+        """Whether so many events use it that it is a room for good: nobody counts its refs any more."""
+        return len(self.refs) >= _REFS_KEPT
+
+    @property
     def pending(self) -> bool:
         """Whether the provider has yet to be told. Not once it is released: nobody speaks for it then."""
         released = self.wanted and not self.refs
@@ -121,6 +127,8 @@ def used(
     locator: str = "",
 ) -> Conference:
     """An event uses this conference, in this shape. What finds it is kept for when no event tells any more."""
+    if conference.is_full:
+        return conference
     before = conference.refs.get(ref) or conference.former.get(ref)
     found = replace(
         conference,
@@ -144,6 +152,8 @@ def moved(
     conference: Conference, ref: str, occurrence: Moved, home: str, since: float, now: float
 ) -> Conference:
     """An occurrence of a series that uses this conference has moved, or is back."""
+    if conference.is_full:
+        return conference
     use = conference.refs[ref]
     kept = {key: each for key, each in use.moved.items() if key != occurrence.original}
     if occurrence.original and not _is_where_the_rule_says(occurrence, use.reach):
@@ -183,7 +193,7 @@ def _text_of(at: float) -> str:
 
 def unused(conference: Conference, ref: str, home: str, now: float) -> Conference:
     """A ref went: its event is cancelled, or was seen whole without this conference."""
-    if ref not in conference.refs:
+    if ref not in conference.refs or conference.is_full:
         return conference
     refs = {key: value for key, value in conference.refs.items() if key != ref}
     rest = replace(remembered(conference, ref, conference.refs[ref]), refs=refs, home=home)
@@ -195,7 +205,7 @@ def released(conference: Conference, ref: str, home: str, now: float) -> Confere
 
     It is remembered, and so asked before others' going leads to a deletion: it may still use the conference.
     """
-    if ref not in conference.refs:
+    if ref not in conference.refs or conference.is_full:
         return conference
     refs = {key: value for key, value in conference.refs.items() if key != ref}
     rest = replace(remembered(conference, ref, conference.refs[ref]), refs=refs, home=home)
@@ -204,6 +214,8 @@ def released(conference: Conference, ref: str, home: str, now: float) -> Confere
 
 def remembered(conference: Conference, ref: str, use: Ref) -> Conference:
     """An event carries it too, but another speaks for it: it is asked before a deletion."""
+    if conference.is_full:
+        return conference
     former = {key: value for key, value in conference.former.items() if key != ref}
     newest = [*former.items(), (ref, use)][-_FORMER_KEPT:]
     return replace(conference, former=dict(newest))

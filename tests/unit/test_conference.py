@@ -390,3 +390,14 @@ def test_a_conference_whose_deletion_was_rejected_was_not_deleted() -> None:
     assert not kept.pending
     assert not kept.was_deleted  # its next update must not be told as the return of what is gone
     assert conferences.used(kept, "cal.e1", ref(), "cal", NOW).pending
+
+
+def test_a_room_that_very_many_events_use_stays_small_and_is_never_dropped() -> None:
+    room = conference(refs={})
+    for number in range(500):
+        room = used(room, f"cal.e{number}", f"f{number}")
+    assert len(room.refs) == 200
+    for number in range(500):
+        room = unused(room, f"cal.e{number}")
+    assert room.wanted, "of those that were not counted, some may still use it"
+    assert decide(room, NOW + 1e9, 0.0) == Nothing(None, Code.PERSONAL_ROOM)
