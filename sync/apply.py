@@ -353,7 +353,7 @@ class _Apply:
             return None
         if self._is_held_back(item):
             self._change(item, lambda c, now: conferences.set_aside(c, now, State.HELD, now, Code.HELD))
-            return self._note(item.key, Code.HELD, "more deletions than usual: a person must look")
+            return self._note(item.key, Code.HELD, "more than can be judged: a person must look")
         return self._delete(item)
 
     def _is_unused(self, item: Conference) -> bool:
@@ -409,9 +409,12 @@ class _Apply:
         return Evidence.LIVE
 
     def _is_held_back(self, item: Conference) -> bool:
-        """Whether a person must look first: they have not, and it is one of implausibly many."""
+        """Whether a person must look first: they have not, and it is one of too many, or was used by too many."""
         if item.approved:
             return False
+        ahead = sum(not use.reach.is_over(self._tenure.now()) for use in item.former.values())
+        if ahead >= conferences.FORMER_KEPT:  # others, that we do not remember, may carry it too
+            return True
         tally = self._outside.store.tally(self._tenure.record.key)
         deleted = len(decide.recent(self._tenure.record.deletions, self._tenure.now()))
         return self._policy.brake.holds(deleted, tally.waiting, tally.live)

@@ -19,7 +19,7 @@ _DECISIONS_KEPT = 5
 _MOVED_KEPT = 100  # occurrences of one series
 _UNLIKE_ANY = "?"  # a fingerprint of what its provider has, which is not what we know of
 _REFS_KEPT = 200  # far more than a room has to have: more would outgrow a document, and stop the calendar
-_FORMER_KEPT = 100  # asked before a deletion; what went before so many others is long gone
+FORMER_KEPT = 100  # asked before a deletion: those that end last
 
 
 class State(StrEnum):
@@ -217,8 +217,8 @@ def remembered(conference: Conference, ref: str, use: Ref) -> Conference:
     if conference.is_full:
         return conference
     former = {key: value for key, value in conference.former.items() if key != ref}
-    newest = [*former.items(), (ref, use)][-_FORMER_KEPT:]
-    return replace(conference, former=dict(newest))
+    by_end = sorted([*former.items(), (ref, use)], key=lambda named: meeting.end_or_never(named[1].reach))
+    return replace(conference, former=dict(by_end[-FORMER_KEPT:]))
 
 
 def _wanting(conference: Conference, now: float) -> Conference:

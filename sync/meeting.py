@@ -132,10 +132,10 @@ def joint_fingerprint(fingerprints: Mapping[str, str], leader: str) -> str:
 
 def leader(reaches: Mapping[str, Reach]) -> str:
     """The event that speaks for a shared conference: the one that ends last, ties by name."""
-    return max(reaches, key=lambda ref: (_end_or_never(reaches[ref]), ref))
+    return max(reaches, key=lambda ref: (end_or_never(reaches[ref]), ref))
 
 
-def _end_or_never(reach: Reach) -> float:
+def end_or_never(reach: Reach) -> float:
     return float("inf") if reach.end is None else reach.end
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sync import holds
+from sync import conference, holds
 from sync.conference import State
 from sync.decide import Brake
 from sync.errors import Refused, Transient
@@ -129,3 +129,15 @@ def test_a_conference_is_released_from_the_brake_though_the_answer_was_lost_on_t
     assert held.calls("delete") == {"c-1": 1}
     [conference] = held.store.conferences([key(1)])
     assert conference.state is State.GONE
+
+
+def test_a_deletion_that_more_events_have_a_say_in_than_are_remembered_waits_for_a_person(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conference, "FORMER_KEPT", 1)
+    event = town.meet("c-1", hours=200)
+    town.settle()
+    town.act("delete", event=event)
+    town.settle()
+    assert [each.key for each in holds.held(town.store, town.key)] == [key(1)]
+    assert town.calls("delete") == {}

@@ -11,7 +11,7 @@ from sync import conference as conferences
 from sync.codes import Code
 from sync.conference import Conference, Intent, State
 from sync.decide import Confirm, Nothing, Update, Verify, decide, due_at
-from tests.unit.builders import NOW, conference, dropped, key, ref
+from tests.unit.builders import DAY, NOW, conference, dropped, key, ref
 
 UNTIL = NOW + 12  # when a call that starts now must have ended
 HORIZON = 100.0  # how much longer an abandoned call may land
@@ -401,3 +401,11 @@ def test_a_room_that_very_many_events_use_stays_small_and_is_never_dropped() -> 
         room = unused(room, f"cal.e{number}")
     assert room.wanted, "of those that were not counted, some may still use it"
     assert decide(room, NOW + 1e9, 0.0) == Nothing(None, Code.PERSONAL_ROOM)
+
+
+def test_of_very_many_that_carried_it_those_that_end_last_are_asked() -> None:
+    known = conferences.remembered(conference(), "cal.next_year", ref(start=NOW + 365 * DAY))
+    for number in range(120):
+        known = conferences.remembered(known, f"cal.s_{number}", ref(start=NOW + number * DAY))
+    assert "cal.next_year" in known.former
+    assert len(known.former) == 100
