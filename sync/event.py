@@ -152,7 +152,7 @@ class Items(Collection[Event | Unreadable]):
     __hash__ = None  # type: ignore[assignment]
 
     def carrying_or(self, is_wanted: Callable[[str], bool]) -> Iterator[Event | Unreadable]:
-        """Those with conference data, and those that are wanted by their id."""
+        """Those with conference data, those that are wanted by their id, and cancelled occurrences."""
         for raw in self._raws:
             plain = _id_of_plain(raw)
             if not plain or is_wanted(plain):
@@ -163,9 +163,18 @@ class Items(Collection[Event | Unreadable]):
 
 
 def _id_of_plain(raw: object) -> str:
-    """The id of an item without conference data; empty for all others."""
-    event_id = raw.get("id") if isinstance(raw, dict) and "conferenceData" not in raw else ""
+    """The id of an item without conference data; empty for all others, and for a cancelled occurrence.
+
+    That one says nothing of conferences and yet matters: it is missing from a series that may have one.
+    """
+    if not isinstance(raw, dict) or "conferenceData" in raw or _is_cancelled_occurrence(raw):
+        return ""
+    event_id = raw.get("id")
     return event_id if isinstance(event_id, str) else ""
+
+
+def _is_cancelled_occurrence(raw: object) -> bool:
+    return _at(raw, "status") == "cancelled" and bool(_at(raw, "recurringEventId"))
 
 
 def tombstone(event_id: str) -> Event:

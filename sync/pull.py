@@ -85,6 +85,7 @@ class _Pull:
         self._pulled = pulled
         self._stride = _BATCH  # how many of them to take at once
         self._waiting: dict[str, Item] = {}  # seen, not yet recorded
+        self._early: dict[str, Event] = {}  # occurrences that were listed before their series
         self._seen = _Marks()  # of every event that concerns us, which version was listed
         self._known = _Marks()  # of every live link that a full listing has not come to, which is recorded
 
@@ -93,6 +94,7 @@ class _Pull:
         if self._pulled.full:
             self._learn()
         role, end = self._list(start)
+        self._take_early()
         self._ask_for(self._unmentioned())
         self._ask_for(self._doubted())
         bookmark = cursor.finish(self._record.bookmark, end, self._listing)
@@ -148,8 +150,20 @@ class _Pull:
                 self._known.take(item.id)
                 self._seen.put(item.id, _NO_VERSION)
                 self._note(item, Code.MALFORMED)
-            elif not self._pulled.full or item.carried is not None or self._is_linked(item.id):
+            elif not self._pulled.full or self._concerns_us(item):
                 self._see(item)
+        self._write_most()
+
+    def _take_early(self) -> None:
+        """Occurrences come after their series, wherever they were listed: what they say is noted with it."""
+        for event_id, event in self._early.items():
+            series = event.occurrence.series_id if event.occurrence else ""
+            if not self._pulled.full or event.times is not None or self._is_linked(series):
+                self._waiting[event_id] = event
+        self._early.clear()
+        self._write_most()
+
+    def _write_most(self) -> None:
         while len(self._waiting) > _BATCH:
             self._write()
             self._go_on()
@@ -159,6 +173,12 @@ class _Pull:
         if self._pulled.full and isinstance(items, Items):
             return items.carrying_or(self._is_linked)
         return items
+
+    def _concerns_us(self, event: Event) -> bool:
+        """Whether a full listing is to note it. Of a cancelled occurrence only its series can tell, once listed."""
+        gap = event.times is None and event.occurrence is not None
+        told = gap and bool(self._tenure.policy.rules.occurrences)
+        return event.carried is not None or self._is_linked(event.id) or told
 
     def _is_linked(self, event_id: str) -> bool:
         return event_id in self._known or event_id in self._seen
@@ -172,9 +192,12 @@ class _Pull:
             self._seen.put(event.id, version)
             if recorded == version:
                 self._pulled.codes[Code.UNCHANGED] += 1
+            elif event.occurrence is not None and event.occurrence.series_id not in self._seen:
+                self._early[event.id] = event
             else:
                 self._waiting[event.id] = event
         elif seen != version:
+            self._early.pop(event.id, None)
             self._waiting[event.id] = self._which_stands(event.id)
 
     def _which_stands(self, event_id: str) -> Item:

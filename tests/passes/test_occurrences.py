@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sync.meeting import Meeting
+from sync.ports import Page
 from tests.passes.conftest import ME, YOU, Town
 
 WEEKLY = ["RRULE:FREQ=WEEKLY;COUNT=6"]
@@ -158,3 +159,46 @@ def test_without_that_a_new_guest_is_no_change(town: Town) -> None:
     town.settle()
     assert has(town).invitees is None
     assert town.calls() == {"c-1": 1}
+
+
+def test_an_occurrence_that_was_cancelled_before_we_first_looked_is_told(told: Town) -> None:
+    series = told.meet("c-1", hours=24, recurrence=WEEKLY, time_zone="UTC")
+    told.act("cancel_occurrence", event=occurrence(series, told, 3))
+    told.settle()
+    assert moved(told) == {f"{at(told, 3):%Y-%m-%dT%H:%M:%SZ}": None}
+    assert told.calls() == {"c-1": 1}
+
+
+def test_an_occurrence_that_was_cancelled_while_our_token_died_is_told(told: Town) -> None:
+    series = weekly(told)
+    told.act("cancel_occurrence", event=occurrence(series, told, 3))
+    told.fault(expire_tokens=ME)
+    told.settle()
+    assert moved(told) == {f"{at(told, 3):%Y-%m-%dT%H:%M:%SZ}": None}
+
+
+class Backwards:
+    """Google Calendar, with the last of each page first."""
+
+    def __init__(self, calendar: Any) -> None:
+        self._calendar = calendar
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._calendar, name)
+
+    def list_page(self, *asked: Any) -> Page:
+        page: Page = self._calendar.list_page(*asked)
+        return replace(page, items=list(page.items)[::-1])
+
+
+def test_occurrences_that_are_listed_long_before_their_series_are_told(
+    told: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sync.pull._BATCH", 1)
+    told.outside = replace(told.outside, calendar=Backwards(told.outside.calendar))  # type: ignore[arg-type]
+    series = told.meet("c-1", hours=24, recurrence=WEEKLY, time_zone="UTC")
+    told.act("cancel_occurrence", event=occurrence(series, told, 3))
+    move(told, series, 2, hours=3)
+    told.settle()
+    assert list(moved(told).values()) == [at(told, 2, 3).timestamp(), None]
+    assert told.calls() == {"c-1": 1}
