@@ -61,6 +61,9 @@ ReadLinks = Callable[[Iterable[str]], Mapping[str, Link]]
 ReadConferences = Callable[[Iterable[ConferenceKey]], Mapping[ConferenceKey, Conference]]
 
 
+_AT_ONCE = 60  # occurrences that go with their series in one transaction
+
+
 class Ledger:
     """A working copy of what one transaction reads and changes of one calendar's part of the ledger."""
 
@@ -68,6 +71,9 @@ class Ledger:
         self.calendar_key = calendar_key
         self.changed_links: dict[str, Link] = {}
         self.changed_conferences: dict[ConferenceKey, Conference] = {}
+        self.unfinished: set[str] = (
+            set()
+        )  # events that are too much for one transaction: to be recorded again
         self._read_links = read_links
         self._read_conferences = read_conferences
         self._links: dict[str, Link | None] = {}
@@ -162,8 +168,8 @@ class _Recording:
     def _cancelled(self, event: Event, link: Link | None) -> Code | None:
         if link is None:
             return self._cancelled_occurrence(event)
-        for exception in self._own_exceptions(link):
-            self._goes(exception)
+        if not self._each_exception(link, self._goes):
+            return Code.UNCHANGED
         self.ledger.put_link(replace(link, exceptions=()))
         if (
             not link.live and event.occurrence is not None
@@ -179,17 +185,26 @@ class _Recording:
         return self._moves(event, series.conference, Moved(_original(event), None, None))
 
     def _guest_copy(self, link: Link | None) -> Code:
-        if link is not None:
-            for exception in self._own_exceptions(link):
-                self._is_released(exception)
+        if link is not None and self._each_exception(link, self._is_released):
             self._is_released(link)
         return Code.GUEST_COPY
 
+    def _each_exception(self, series: Link, go: Callable[[Link], object]) -> bool:
+        """Have the occurrences of a series go along. False: there are more, and the series itself is to wait."""
+        own = self._own_exceptions(series)
+        for exception in own[:_AT_ONCE]:
+            go(exception)
+        if len(own) > _AT_ONCE:
+            self.ledger.unfinished.add(series.event_id)
+        return len(own) <= _AT_ONCE
+
     def _own_exceptions(self, series: Link) -> list[Link]:
-        """The occurrences that go with this series: not those that a split has given to another one since."""
+        """The live occurrences that go with this series: not those that a split has given to another one since."""
         self.ledger.prefetch(series.exceptions)
         links = [self.ledger.link(exception) for exception in series.exceptions]
-        return [link for link in links if link is not None and link.series in ("", series.event_id)]
+        return [
+            link for link in links if link is not None and link.live and link.series in ("", series.event_id)
+        ]
 
     def _without(self, event: Event, link: Link | None, why: Code) -> Code:
         if link is None or not link.live or link.conference is None:

@@ -27,6 +27,7 @@ from sync.tenure import Item, Tenure
 
 _BATCH = 60  # events a transaction: with their links and conferences, at most 200 documents
 _LONGEST = 480  # events a transaction that changes nothing
+_CHANGES = 200  # documents after which no further event is taken into a transaction
 _ASKED = 50  # events asked for by name in one pass; the rest wait for the next
 _ASK_AGAIN_S = 900.0  # until who did not answer is asked again
 _KEPT = 500  # events of this pass whose content is kept for apply; others are asked for again
@@ -72,6 +73,10 @@ def pull(tenure: Tenure) -> Pulled:
 
 class _OutOfTime(Exception):
     """There is more to list or to record, but not in this pass."""
+
+
+class _TooMuch(Exception):
+    """What was thought to be the last transaction cannot be."""
 
 
 class _Pull:
@@ -175,7 +180,7 @@ class _Pull:
         return items
 
     def _concerns_us(self, event: Event) -> bool:
-        """Whether a full listing is to note it. Of a cancelled occurrence only its series can tell, once listed."""
+        """Whether a full listing is to note it. Of a cancelled occurrence only its series can tell."""
         gap = event.times is None and event.occurrence is not None
         told = gap and bool(self._tenure.policy.rules.occurrences)
         return event.carried is not None or self._is_linked(event.id) or told
@@ -260,10 +265,14 @@ class _Pull:
         """The last batch takes the token along; without one, the closing write does."""
         while len(self._waiting) > _BATCH:
             self._write()
-        if self._waiting:
-            self._write(progress)
-        else:
-            self._pulled.progress = progress
+        try:
+            if self._waiting:
+                return self._write(progress)
+        except _TooMuch:
+            while self._waiting:
+                self._write()
+        self._pulled.progress = progress
+        return None
 
     def _write(self, progress: Progress | None = None) -> None:
         """Record the next of those that wait in one transaction; `progress` only with the last of them."""
@@ -274,9 +283,13 @@ class _Pull:
             decided: list[tuple[Item, Code | None]] = []
             book.prefetch(_ids(items))
             for item in ledger.in_order(items):
-                if len(decided) >= _BATCH and book.changes >= _BATCH:
+                if (len(decided) >= _BATCH and book.changes >= _BATCH) or book.changes >= _CHANGES:
                     break
-                decided.append((item, ledger.record(book, item, rules, now, self._since)))
+                code = ledger.record(book, item, rules, now, self._since)
+                if item.id not in book.unfinished:
+                    decided.append((item, code))
+            if progress is not None and len(decided) < len(items):
+                raise _TooMuch  # the token must not pass what is not recorded
             return decided, book.changes > 0
 
         decided, changed = self._tenure.change(body, progress)

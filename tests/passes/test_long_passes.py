@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -363,3 +364,27 @@ def test_a_full_listing_asks_for_as_few_pages_as_can_be(town: Town, events: int,
     town.look()
     assert town.listings() == pages
     assert record(town).bookmark is not None
+
+
+def test_a_series_that_takes_very_many_conferences_along_goes_in_several_transactions(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sync.ledger._AT_ONCE", 2)
+    store = SlowStore(town)
+    town.outside = replace(town.outside, store=store)  # type: ignore[arg-type]
+    start = datetime.fromisoformat(town.at(24))
+    rule = ["RRULE:FREQ=DAILY;COUNT=9"]
+    series = town.meet("", hours=24, recurrence=rule, time_zone="UTC")
+    with town.simulator.api.lock:
+        for day in range(9):
+            there = f"{series}_{start + timedelta(days=day):%Y%m%dT%H%M%SZ}"
+            body = {"conferenceData": conferencing(f"c-{day}")}
+            town.simulator.world.patch(ME, ME, there, body, conference_version=1)
+    town.settle()
+    assert len(town.calls("update")) == 9
+    store.largest = 0
+    town.act("delete", event=series)
+    town.look()
+    assert store.largest <= 5
+    town.settle()
+    assert list(town.store.live_links(town.key)) == []

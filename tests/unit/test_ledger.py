@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sync.codes import Code
 from sync.conference import State
 from sync.event import Event, Occurrence, Unreadable
-from sync.ledger import Link, event_of, in_order, link_of, ref_of
+from sync.ledger import Link, event_of, in_order, link_of, record, ref_of
 from sync.meeting import fingerprint
 from sync.recognise import ConferenceKey
 from sync.rules import Rules
@@ -734,3 +734,19 @@ def test_a_series_that_is_restored_still_knows_its_moved_occurrences(books: Book
     assert books.record(weekly(), rules=TOLD) == [Code.RESTORED]
     assert told_starts(books) == [NOW + 3 * DAY]
     assert not books["c1"].pending
+
+
+@pytest.mark.parametrize("end", [cancelled("s"), weekly(conference=None, guest=True)])
+def test_a_series_with_very_many_occurrences_goes_in_several_transactions(books: Books, end: Event) -> None:
+    books.record(weekly())
+    for number in range(150):
+        books.record(event(f"s_{number}", f"x{number}", series="s"))
+    changes: list[int] = []
+    while not changes or changes[-1] > 100:
+        ledger = books.open("cal")
+        record(ledger, end, RULES, NOW, NOW - DAY)
+        books.links.update({("cal", name): link for name, link in ledger.changed_links.items()})
+        books.conferences.update(ledger.changed_conferences)
+        changes.append(ledger.changes)
+    assert changes == [120, 120, 62]
+    assert not any(link.live for link in books.links.values())
