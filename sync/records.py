@@ -27,6 +27,7 @@ Document = dict[str, Any]
 
 SCHEMA = 1
 _KEPT_S = 90 * 86400.0
+_AGES_S = 100 * 365 * 86400.0  # beyond, an end is no date that every store could write down
 _INSURANCE_S = 5.0  # the sweep looks this long after the end of a lease that nobody gave back
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,1100}", re.ASCII)
 
@@ -295,10 +296,19 @@ def is_waiting(conference: Conference) -> bool:
 def forget_at(item: Link | Conference, now: float) -> float | None:
     """When this record, written now, may be forgotten: long after nobody could bring its event back.
 
-    Google keeps deleted events for about a month. None: it is still needed.
+    Google keeps deleted events for about a month. Most events are never deleted: they are over some time, and
+    all the same need not be known for ever. None: nobody knows when.
     """
-    needed = item.live if isinstance(item, Link) else bool(item.refs) or item.pending
-    return None if needed else now + _KEPT_S
+    if isinstance(item, Link):
+        over_at = item.end if item.live else now
+    elif item.pending or (item.refs and item.verify_at is not None):
+        over_at = None
+    else:
+        ends = [use.reach.end for use in item.refs.values()]
+        over_at = max((end for end in ends if end is not None), default=now) if None not in ends else None
+    if over_at is None or over_at > now + _AGES_S:
+        return None
+    return max(over_at, now) + _KEPT_S
 
 
 def _key_document(key: ConferenceKey) -> Document:

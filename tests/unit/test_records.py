@@ -319,7 +319,8 @@ def test_a_conference_is_live_while_used_and_waiting_while_its_deletion_is_owed(
     [
         (LINK, True),
         (replace(LINK, live=False), False),
-        (replace(CONFERENCE, refs=USE, want=Want(1, "1:a", "cal.event"), applied=Applied(1, "1:a")), True),
+        (replace(CONFERENCE, refs=USE, want=Want(1, "1:a", "cal.event"), applied=Applied(1, "1:a")), False),
+        (replace(CONFERENCE, refs=USE, want=Want(1, "1:a", "cal.event")), True),  # to be told
         (replace(CONFERENCE, refs={}, want=Want(2)), True),  # to be deleted
         (replace(CONFERENCE, refs={}, want=Want(2), state=State.HELD), True),
         (replace(CONFERENCE, refs={}, want=Want(2), applied=Applied(2), state=State.GONE), False),
@@ -329,3 +330,14 @@ def test_a_conference_is_live_while_used_and_waiting_while_its_deletion_is_owed(
 def test_only_what_is_over_is_forgotten_and_only_long_after(item: Link | Conference, needed: bool) -> None:
     at = records.forget_at(item, now=1000.0)
     assert at is None if needed else at is not None and at > 1000.0 + 60 * 86400
+
+
+@pytest.mark.parametrize("end", [500.0, 1000.0 + 30 * 86400.0, 253402300799.0, None])
+def test_what_was_never_deleted_is_forgotten_long_after_it_is_over(end: float | None) -> None:
+    use = {"cal.event": Ref("1:a", Reach(0.0, end, 500.0, repeats=end is None))}
+    told = replace(CONFERENCE, refs=use, want=Want(1, "1:a", "cal.event"), applied=Applied(1, "1:a"))
+    expected = None if end is None or end > 1e11 else max(end, 1000.0) + 90 * 86400.0
+    told = replace(told, verify_at=None)
+    assert records.forget_at(replace(LINK, end=end), now=1000.0) == expected
+    assert records.forget_at(told, now=1000.0) == expected
+    assert records.forget_at(replace(told, verify_at=2000.0), now=1000.0) is None
