@@ -49,9 +49,10 @@ def converge(outside: Outside, policy: Policy, key: Key, known: Keys) -> Verdict
         for record in outside.store.calendars():
             if record.key in wired:
                 continue
-            if record.active:
-                outside.store.tend(record.key, _without_wire(record))
-            _Converge(outside, policy, key, key_ids, record, "").converge(verdict)
+            with _counting_failures(verdict, record.key):
+                if record.active:
+                    outside.store.tend(record.key, _without_wire(record))
+                _Converge(outside, policy, key, key_ids, record, "").converge(verdict)
     logs.write(
         logs.Record.CONVERGE,
         "WARNING" if verdict.failed else "INFO",

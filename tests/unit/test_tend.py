@@ -170,3 +170,23 @@ def test_one_channel_that_cannot_be_stopped_does_not_keep_the_others_open(town: 
     town.google.refuses_to_stop = AccessLost("channels.stop: 403 forbidden")
     assert town.converge().failed == 2
     assert sorted(town.google.stopped) == ["a", "b"]
+
+
+def test_a_calendar_that_cannot_be_unwired_for_now_does_not_stop_the_next(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    you = CalendarId("you@example.com")
+    town.store.wiring = Wiring(HERE, (*town.store.wiring.calendars, WiredCalendar("yours", you)))
+    town.converge()
+    town.store.wiring = Wiring(HERE, ())
+    tends = town.store.tend
+    first, second = town.store.records
+
+    def stubborn(key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]) -> CalendarRecord:
+        if key == first:
+            raise Transient("not now")
+        return tends(key, body)
+
+    monkeypatch.setattr(town.store, "tend", stubborn)
+    assert town.converge().failed == 1
+    assert not town.store.records[second].active
