@@ -43,7 +43,10 @@ class _State:
 
     @classmethod
     def read(cls, text: str) -> "_State":
-        return cls(**json.loads(text)) if text else cls()
+        told = json.loads(text) if text else {}
+        return cls(
+            **{name: told[name] for name in cls.__slots__ if name in told}
+        )  # a later version tells more
 
     def __str__(self) -> str:
         return json.dumps(asdict(self))
