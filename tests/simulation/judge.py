@@ -75,6 +75,14 @@ class Use:
         length = self.end - self.start
         return (day - timedelta(days=1)).timestamp(), (day + timedelta(days=3) + length).timestamp()
 
+    @cached_property
+    def over_at(self) -> float:
+        """When it is over to those who expand its rule: Google does, before it shows what is in a window."""
+        if not any("COUNT=" in line for line in self.recurrence) or not _happens(self.recurrence, self.start):
+            return self.ends_between[0]
+        *_, last = series.occurrences(self.recurrence, self.start)
+        return (last + (self.end - self.start)).timestamp()
+
     @property
     def said(self) -> tuple[object, ...]:
         return self.title, self.start, self.end, self.recurrence, self.zone
@@ -96,6 +104,7 @@ class Judge:
         self._names = {key: name for name, key in self.keys.items()}
         self._uses: list[Use] = []  # as of the last act: nothing else changes the world
         self._started: dict[str, float] = {}  # the pass that holds the lease, by calendar key
+        self._appeared: dict[str, float] = {}  # since when a calendar is looked after, by its key
         self._fingerprints: dict[str, tuple[object, str]] = {}
         self._deletions: dict[str, dict[str, float]] = {}
         self._wishes: dict[str, frozenset[Use]] = {}
@@ -132,7 +141,7 @@ class Judge:
         self._uses = list(self._look_around())
         for use in self._uses:
             present.setdefault(use.conference, set()).add(use)
-            if use.ends_between[0] < now - self._policy.window_s + 4 * 3600:
+            if use.over_at < now - self._policy.window_s + 4 * 3600:
                 self.left.add(use.conference)
         for conference in {*present, *self._wishes}:
             wish = frozenset(present.get(conference, ()))
@@ -155,14 +164,22 @@ class Judge:
 
     def _remember_what_it_carries(self, copy: Copy) -> None:
         place = copy.calendar, copy.id
-        if self._seen.get(place) is copy:
+        before = self._seen.get(place)
+        if before is copy:
             return
         self._seen[place] = copy
         carried = self._carried.setdefault(place, set())
+        if before is not None and _is_hidden(before) and not _is_hidden(copy):
+            self._is_back_in_sight(carried)
         if self._conference(copy) and copy.organized_here:
             carried.add(self._conference(copy))
         elif not copy.organized_here:
             self.left |= carried
+
+    def _is_back_in_sight(self, conferences: set[str]) -> None:
+        """Only now does this event say what has become of them: whoever could not read it has yet to be told."""
+        for conference in conferences:
+            self._changed_at[conference] = self._nature.schedule.now
 
     def _conference(self, copy: Copy) -> str:
         """What this copy carries; every write makes a new one."""
@@ -228,6 +245,9 @@ class Judge:
                 )
         self._started[before.key] = now
 
+    def appeared(self, calendar_key: str) -> None:
+        self._appeared[calendar_key] = self._nature.schedule.now
+
     def committing(self, before: CalendarRecord, after: CalendarRecord, hold: Hold, ledger: Ledger) -> None:
         if (hold.fence, hold.owner) != (before.lease.fence, before.lease.owner):
             self._fail("S3", f"an overtaken worker writes to {self._names[before.key]}")
@@ -265,7 +285,7 @@ class Judge:
                 continue
             hidden = use.title in HIDDEN or self._is_masked(use, role or "shown to several roles")
             doubted = known is not None and known.doubted_at is not None  # which is a record too
-            if use.stamp > mark.watermark or hidden or doubted or use.ends_between[0] < since:
+            if use.stamp > mark.watermark or hidden or doubted or use.over_at < since:
                 continue
             if (
                 known is None
@@ -307,11 +327,12 @@ class Judge:
         in_use = [use for use in self._uses if use.conference == name]
         for use in in_use:
             record = self._kept.calendars.get(self.keys[use.calendar])
-            if use.title in HIDDEN or use.ends_between[0] < now - self._policy.window_s + 3600:
+            since = now - self._policy.window_s + 3600
+            if use.title in HIDDEN or use.ends_between[0] < since:
                 continue
             readable = record is not None and self._is_readable(record) and not self._is_masked(use)
             shown = readable and not self._is_masked(use, record.access_role)  # and was when it was listed
-            listed = shown and use.stamp <= self._listed_to(record)
+            listed = shown and use.over_at >= since and use.stamp <= self._listed_to(record)
             asked = (
                 f"{self.keys[use.calendar]}.{use.event}" in refs
                 and use.stamp <= self._started[calendar.key] * 1e6
@@ -322,6 +343,7 @@ class Judge:
             if (
                 key != calendar.key
                 and self._is_readable(record)
+                and self._was_there_to_ask(key, calendar)
                 and record.listed_at <= (known.dropped_at or now)
             ):
                 self._fail(
@@ -336,6 +358,10 @@ class Judge:
             if not ref.reach.repeats and ref.reach.start <= now < (ref.reach.end or now):
                 self._fail("S6", f"{name} is to be deleted while its meeting runs")
         self._stays_under_the_cap(calendar.key, name)
+
+    def _was_there_to_ask(self, key: str, asking: CalendarRecord) -> bool:
+        """Not what began to be looked after while a pass over the other was on: its question may have been put."""
+        return self._appeared[key] <= self._started[asking.key]
 
     def _is_masked(self, use: Use, role: str = "") -> bool:
         """From somebody with this role; else from us, now."""
@@ -433,10 +459,12 @@ class Judge:
             )
 
     def waiting_for_their_end(self) -> Iterator[str]:
-        """Conferences that nobody uses, and whose meeting may be running."""
-        for conference in self.unused_since:
-            if self._may_run(self._kept.conferences.get(ConferenceKey(provider.NAME, conference))):
-                yield conference
+        """Conferences that nobody uses, as far as anybody can see, and whose meeting may be running."""
+        for known in self._kept.conferences.values():
+            name, dropped = known.key.id, known.pending and not known.wanted
+            unused = name in self.unused_since or self._is_out_of_sight(name)
+            if dropped and unused and self._may_run(known):
+                yield name
 
     def _may_run(self, known: Conference | None) -> bool:
         """A deletion that waits for the end of its meeting."""
@@ -462,12 +490,16 @@ class Judge:
             return True
         for (name, event_id), carried in self._carried.items():
             copy = self._world.calendars[name].events[event_id]
-            if conference in carried and copy.shared.get("summary") in HIDDEN and not copy.cancelled:
+            if conference in carried and _is_hidden(copy):
                 return True
         return False
 
     def _fail(self, promise: str, what: str) -> None:
         raise Violation(f"{promise}: {what}")
+
+
+def _is_hidden(copy: Copy) -> bool:
+    return copy.shared.get("summary") in HIDDEN and not copy.cancelled
 
 
 def _carried(copy: Copy) -> str:

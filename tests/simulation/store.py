@@ -37,6 +37,8 @@ SALT = b"the salt of all stories, 32 long"
 class Witness(Protocol):
     """Who sees every commit just before it happens."""
 
+    def appeared(self, calendar_key: str) -> None: ...
+
     def claimed(self, before: CalendarRecord, hold: Hold) -> None: ...
 
     def committing(
@@ -211,6 +213,8 @@ class MemoryStore:
         self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
     ) -> CalendarRecord:
         now, record = self._kept.now(), self._kept.calendars.get(calendar_key)
+        if record is None:
+            self._kept.witness.appeared(calendar_key)
         tended = self._kept.calendars[calendar_key] = records.tended(record, body(record, now), now)
         return tended
 

@@ -1,13 +1,16 @@
 """Scenes: what stories have shown by chance, told on purpose from then on."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sync.conference import Intent
+from sync.ports import CalendarId, CalendarRecord
 from sync.recognise import ConferenceKey
 from tests.simulation import provider
-from tests.simulation.google import SYNC, WorldCalendar
+from tests.simulation.google import BROKEN, SYNC, WorldCalendar
+from tests.simulation.judge import DAY_S
 from tests.simulation.people import ME, YOU, conferencing
 from tests.simulation.store import MemoryStore
 from tests.simulation.story import Story, play
@@ -114,3 +117,93 @@ def test_a_calendar_unshared_in_the_middle_of_a_pass_deletes_nothing(monkeypatch
     assert play(0, "pure", scene).violation == ""
     assert not leaving
     assert wanted == [True]
+
+
+def repeated(story: Story, start_s: float, length_s: float, rule: str) -> dict[str, Any]:
+    """A series with a conference, from `start_s` seconds from now on."""
+    start = datetime.fromtimestamp(story.nature.schedule.now + start_s, UTC).replace(microsecond=0)
+    return {
+        "do": "create_meeting",
+        "title": "Daily",
+        "start": start.isoformat(),
+        "end": (start + timedelta(seconds=length_s)).isoformat(),
+        "time_zone": "UTC",
+        "recurrence": [f"RRULE:FREQ=DAILY{rule}"],
+        "conference": conferencing(f"{provider.HOST}/j/c-1"),
+    }
+
+
+def test_a_counted_series_that_is_over_is_not_missed_where_nobody_is_shown_it() -> None:
+    def scene(story: Story) -> None:
+        story.act(
+            lambda: story.people.do({"calendar": ME, **repeated(story, -4 * DAY_S, 1800.0, ";COUNT=3")})
+        )
+        story.deploy()
+        wait(story)
+
+    assert play(0, "pure", scene).violation == ""
+
+
+def test_what_an_event_says_that_could_not_be_read_is_told_when_it_can() -> None:
+    def scene(story: Story) -> None:
+        story.deploy()
+        wait(story)
+        first = story.meet()
+        earlier = {"start": "2026-01-05T10:00:00+00:00", "end": "2026-01-05T11:00:00+00:00"}
+        act(story, do="copy_event", event=first, to=YOU, at_calendar=YOU, **earlier)
+        act(story, do="retitle", event=first, title=BROKEN)
+        act(story, do="strip_conference", event=first)
+        wait(story, 300.0)
+        story.act(lambda: story.do("retitle", first, title="Mended"))
+        story.judge.all_is_told(150.0)
+        wait(story, 150.0)
+        story.judge.all_is_told(150.0)
+
+    assert play(0, "pure", scene).violation == ""
+
+
+def test_what_only_unreadable_events_use_may_go_when_its_meeting_is_over() -> None:
+    deleted: list[bool] = []
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        wait(story)
+        event = act(story, **repeated(story, -3600.0, 4700.0, ""))
+        copied = {"start": "2026-01-05T19:00:00+00:00", "end": "2026-01-05T20:00:00+00:00"}
+        known = set(story.world.calendars[YOU].events)
+        story.act(lambda: story.do("copy_event", event, to=YOU, **copied))
+        [copy] = story.world.calendars[YOU].events.keys() - known
+        story.act(lambda: story.people.do({"do": "retitle", "calendar": YOU, "event": copy, "title": BROKEN}))
+        act(story, do="delete", event=event)
+        story._heal()
+        deleted.append("c-1" not in story.acme.has)
+
+    assert play(0, "pure", scene).violation == ""
+    assert deleted == [True]
+
+
+def test_a_calendar_that_comes_while_a_deletion_is_confirmed_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    coming: list[Story] = []
+    tally = MemoryStore.tally
+
+    def tally_and_come(self: MemoryStore, calendar_key: str) -> Any:
+        if coming:
+            key = coming.pop().judge.keys[YOU]
+            self.tend(key, lambda _, now: CalendarRecord(key, CalendarId(YOU), due_at=now))
+        return tally(self, calendar_key)
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        wait(story)
+        event = story.meet()
+        wait(story)
+        story.act(lambda: story.do("delete", event))
+        del story.kept.calendars[story.judge.keys[YOU]]
+        coming.append(story)
+        wait(story, 450.0)
+
+    monkeypatch.setattr(MemoryStore, "tally", tally_and_come)
+    assert play(0, "pure", scene).violation == ""
+    assert not coming
