@@ -181,14 +181,8 @@ class _Apply:
             self._pauses.judge(item, None)
             code, why = _success(outcome, deleting), _told(outcome)
             settle = self._confirmed(item, intent, code)
-        self._settle(item.key, intent, settle, self._braking(item, code))
+        self._settle(item.key, intent, settle)
         return self._note(item.key, code, why)
-
-    def _braking(self, item: Conference, code: Code) -> Progress | None:
-        """What counts as a deletion: also one of unknown outcome, when the conference proves to be lost."""
-        deleted = code in (Code.DELETED, Code.DELETED_ALREADY) and not item.approved
-        perhaps_ours = code is Code.LOST and (item.verify_at is not None or item.intent is not None)
-        return Progress(deleted_at=self._tenure.now()) if deleted or perhaps_ours else None
 
     def _intend(self, item: Conference, takes_s: float) -> Intent | None:
         """Claim the call for the very want we decided on.
@@ -206,17 +200,20 @@ class _Apply:
             book.put_conference(claimed)
             return claimed.intent
 
-        return self._tenure.change(body)
+        return self._tenure.change(body, self._braking(item))
 
-    def _settle(
-        self, key: ConferenceKey, intent: Intent, settle: Change, progress: Progress | None = None
-    ) -> None:
+    def _braking(self, item: Conference) -> Progress | None:
+        """A deletion counts from its intent on: only this calendar is sure to know of it, whatever it comes to."""
+        begins = not (item.wanted or item.approved or item.counted)
+        return Progress(deleted_at=self._tenure.now()) if begins else None
+
+    def _settle(self, key: ConferenceKey, intent: Intent, settle: Change) -> None:
         def body(book: Ledger, now: float) -> None:
             current = book.conference(key)
             if current is not None and conferences.is_ours(current, intent):
                 book.put_conference(settle(current, now))
 
-        self._tenure.change(body, progress)
+        self._tenure.change(body)
 
     def _confirmed(self, item: Conference, intent: Intent, code: Code) -> Change:
         """What a call that succeeded makes of its conference."""
@@ -271,8 +268,7 @@ class _Apply:
             return self._note(item.key, _code_of(error, deleting=False), str(error))
         self._pauses.judge(item, None)
         if actual is None:
-            lost = self._braking(item, Code.LOST)
-            self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST), lost)
+            self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST))
             return self._note(item.key, Code.LOST, "not found when read back")
         # A provider's answer does not tell its recurrence: a series that was told one is told again.
         tells_all = not (wanted.recurrence and "recurrence" in provider.capabilities)
@@ -410,7 +406,7 @@ class _Apply:
 
     def _is_held_back(self, item: Conference) -> bool:
         """Whether a person must look first: they have not, and it is one of too many, or was used by too many."""
-        if item.approved:
+        if item.approved or item.counted:
             return False
         ahead = sum(not use.reach.is_over(self._tenure.now()) for use in item.former.values())
         if ahead >= conferences.FORMER_KEPT:  # others, that we do not remember, may carry it too
@@ -429,7 +425,7 @@ class _Apply:
         self._change(item, lambda current, now: conferences.waiting(current, now, until, code))
         self._note(item.key, code, why)
 
-    def _change(self, item: Conference, change: Change, progress: Progress | None = None) -> None:
+    def _change(self, item: Conference, change: Change) -> None:
         """Change one conference, if its want is still the one we looked at and nobody is at it."""
 
         def body(book: Ledger, now: float) -> None:
@@ -437,7 +433,7 @@ class _Apply:
             if current is not None and current.want == item.want and not _is_claimed(current, now):
                 book.put_conference(change(current, now))
 
-        self._tenure.change(body, progress)
+        self._tenure.change(body)
 
     def _note(self, key: ConferenceKey, code: Code, why: str) -> None:
         self._applied.codes[code] += 1

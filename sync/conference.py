@@ -93,6 +93,7 @@ class Conference:
     account: str = ""  # of the provider's, whose conferences it is among
     locator: str = ""  # its join URL, of systems whose id alone does not lead to it
     approved: bool = False  # a person has looked at its deletion: no brake stops it any more
+    counted: bool = False  # its deletion has begun, as one of its calendar's day: no brake stops it either
     decisions: tuple[tuple[float, Code], ...] = ()  # the last few, newest last
 
     @property
@@ -241,6 +242,7 @@ def _wanting(conference: Conference, now: float) -> Conference:
         dropped_at=None if refs else now,
         state=State.OK,
         approved=False,
+        counted=False,
     )
 
 
@@ -253,7 +255,12 @@ def intended(conference: Conference, now: float, until: float, horizon_s: float)
     if conference.intent is not None:
         conference = suspected(conference, now, conference.intent.until + horizon_s)
     number = conference.intents + 1
-    return replace(conference, intents=number, intent=Intent(number, until, conference.want))
+    return replace(
+        conference,
+        intents=number,
+        intent=Intent(number, until, conference.want),
+        counted=not conference.wanted,
+    )
 
 
 def is_ours(conference: Conference, intent: Intent) -> bool:

@@ -255,6 +255,7 @@ def conference_document(conference: Conference) -> Document:
         "account": conference.account,
         "locator": conference.locator,
         "approved": conference.approved,
+        "counted": conference.counted,
         "decisions": [{"at": at, "code": code.value} for at, code in conference.decisions],
     }
 
@@ -279,6 +280,7 @@ def conference(document: Document) -> Conference:
         account=stored.get("account", ""),
         locator=stored.get("locator", ""),
         approved=stored.get("approved", False),
+        counted=stored.get("counted", False),
         decisions=tuple((decision["at"], Code(decision["code"])) for decision in stored["decisions"]),
     )
 
@@ -289,8 +291,9 @@ def is_live(conference: Conference) -> bool:
 
 
 def is_waiting(conference: Conference) -> bool:
-    """Whether its deletion is wanted and not yet done, for the brake: until a person has looked at it."""
-    return not conference.wanted and conference.pending and not conference.approved
+    """Whether its deletion is wanted and not yet begun, for the brake: until a person has looked at it."""
+    let_go = conference.approved or conference.counted
+    return not conference.wanted and conference.pending and not let_go
 
 
 def forget_at(item: Link | Conference, now: float) -> float | None:

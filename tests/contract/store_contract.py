@@ -660,7 +660,9 @@ class StoreContract:
 
     # --- Deletions that wait ---
 
-    def test_waiting_are_the_unwanted_that_nobody_approved_and_nobody_deleted(self, store: Store) -> None:
+    def test_waiting_are_the_unwanted_that_nobody_approved_and_nobody_began_to_delete(
+        self, store: Store
+    ) -> None:
         know(store, CAL, OTHER_CAL)
         wait = Conference(ConferenceKey("acme", "wait"), CAL, want=Want(2))
         put(
@@ -669,6 +671,7 @@ class StoreContract:
             wait,
             replace(wait, key=ConferenceKey("acme", "held"), state=State.HELD),
             replace(wait, key=ConferenceKey("acme", "approved"), approved=True),
+            replace(wait, key=ConferenceKey("acme", "begun"), counted=True),
             replace(wait, key=ConferenceKey("acme", "gone"), applied=Applied(2), state=State.GONE),
             replace(wait, key=ConferenceKey("acme", "wanted"), want=Want(2, "1:a", "ref")),
             replace(wait, key=ConferenceKey("acme", "elsewhere"), home=OTHER_CAL),

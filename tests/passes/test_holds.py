@@ -7,9 +7,9 @@ import pytest
 from sync import conference, holds
 from sync.conference import State
 from sync.decide import Brake
-from sync.errors import Refused, Transient
+from sync.errors import Gone, Refused, Timeout, Transient
 from sync.recognise import ConferenceKey
-from tests.passes.conftest import Town
+from tests.passes.conftest import ME, YOU, Town
 
 
 def key(number: int) -> ConferenceKey:
@@ -141,3 +141,22 @@ def test_a_deletion_that_more_events_have_a_say_in_than_are_remembered_waits_for
     town.settle()
     assert [each.key for each in holds.held(town.store, town.key)] == [key(1)]
     assert town.calls("delete") == {}
+
+
+def test_a_deletion_without_an_answer_counts_where_it_was_made_whoever_takes_over(town: Town) -> None:
+    town.policy = replace(town.policy, brake=Brake(most=1, unquestioned=1))
+    town.enrol(YOU)
+    town.act("change_role", calendar=YOU, user=ME, role="writer")
+    first, second = (town.meet(conference, hours=200) for conference in ("c-1", "c-2"))
+    town.settle()
+    town.acme.late = [Timeout("no answer")] * 1000
+    town.act("delete", event=first)
+    town.settle()
+    assert town.calls("delete")["c-1"] > 1  # its own retries are no more deletions
+    town.acme.late, town.acme.faults = [], [Gone("404")]
+    town.meet("c-1", calendar=YOU)
+    town.settle()
+    town.act("delete", event=second)
+    town.settle()
+    assert "c-2" not in town.calls("delete")
+    assert [each.key for each in holds.held(town.store, town.key)] == [key(2)]

@@ -301,6 +301,7 @@ USE = {"cal.event": Ref("1:a", Reach(0.0, 1.0, 1.0, repeats=False))}
         (replace(CONFERENCE, former=USE, want=Want(2, "")), False, True),
         (replace(CONFERENCE, former=USE, want=Want(2, ""), state=State.HELD), False, True),
         (replace(CONFERENCE, former=USE, want=Want(2, ""), approved=True), False, False),
+        (replace(CONFERENCE, former=USE, want=Want(2, ""), counted=True), False, False),
         (replace(CONFERENCE, want=Want(2, ""), applied=Applied(2), state=State.GONE), False, False),
         (replace(CONFERENCE, want=Want(1, "1:a", "cal.event")), False, False),  # released
     ],
