@@ -56,7 +56,7 @@ TIMES = Times(
     sweep=2.0,
     grace=4.0,
     secrets_reread=1.0,
-    horizon=5.5,
+    horizon=6.5,
     first_backoff=0.3,
     most_backoff=1.0,
 )
