@@ -227,6 +227,15 @@ class Store(Protocol):
     def wired(self) -> "Wiring":
         """What Terraform wants."""
 
+    def enrolled(self) -> Sequence["EnrolledCalendar"]:
+        """The calendars that were added at run time. Where one is wired too, the wire speaks."""
+
+    def enrol(self, calendar_key: str, enrolled: "EnrolledCalendar") -> bool:
+        """Add it, or say it anew. False, and nothing written, if something later was asked for this calendar."""
+
+    def withdraw(self, calendar_key: str, asked_at: float) -> bool:
+        """Take it back; neither its address nor who asked is kept. False as `enrol`."""
+
     def tend(
         self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
     ) -> CalendarRecord:
@@ -246,6 +255,15 @@ class WiredCalendar:
     slug: str
     calendar: CalendarId
     paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledCalendar:
+    """One calendar that was added at run time."""
+
+    calendar: CalendarId
+    asked_at: float  # seconds since the epoch, by the door that was asked: what was asked last stands
+    by: str = ""  # a keyed hash of the address that asked; empty: whoever runs the deployment
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sync.errors import NewerRecord
 from sync.lease import Lease
 from sync.ledger import Link, ref_of
 from sync.meeting import Moved, Reach
-from sync.ports import CalendarId, CalendarRecord, Closing, Progress, WiredCalendar
+from sync.ports import CalendarId, CalendarRecord, Closing, EnrolledCalendar, Progress, WiredCalendar
 from sync.recognise import ConferenceKey
 
 Document = dict[str, Any]
@@ -195,6 +195,38 @@ def salt(document: Document) -> bytes:
     return bytes.fromhex(_as_of_today("salt", document)["salt"])
 
 
+# --- Enrolment ---
+
+
+def enrolled_document(enrolled: EnrolledCalendar) -> Document:
+    return {
+        "schema": SCHEMA,
+        "calendar": _calendar_id_document(enrolled.calendar),
+        "asked_at": enrolled.asked_at,
+        "by": enrolled.by,
+    }
+
+
+def withdrawn_document(asked_at: float) -> Document:
+    """That a calendar was taken back, and nothing else: an enrolment asked for earlier may still arrive."""
+    return {"schema": SCHEMA, "calendar": None, "asked_at": asked_at, "by": ""}
+
+
+def enrolled_calendar(document: Document) -> EnrolledCalendar | None:
+    """None if it was taken back."""
+    stored = _as_of_today("calendar enrolment", document)
+    if stored["calendar"] is None:
+        return None
+    return EnrolledCalendar(_calendar_id(stored["calendar"]), stored["asked_at"], stored["by"])
+
+
+def supersedes(document: Document, earlier: Document | None) -> bool:
+    """Whether what this enrolment or withdrawal asks for stands: what was asked last does, arrive as it may."""
+    if earlier is None:
+        return True
+    return bool(document["asked_at"] >= _as_of_today("calendar enrolment", earlier)["asked_at"])
+
+
 # --- Links ---
 
 
@@ -294,6 +326,11 @@ def is_waiting(conference: Conference) -> bool:
     """Whether its deletion is wanted and not yet begun, for the brake: until a person has looked at it."""
     let_go = conference.approved or conference.counted
     return not conference.wanted and conference.pending and not let_go
+
+
+def withdrawal_forgotten_at(asked_at: float) -> float:
+    """By then, no enrolment that was asked for earlier is still on its way."""
+    return asked_at + _KEPT_S
 
 
 def forget_at(item: Link | Conference, now: float) -> float | None:

@@ -11,9 +11,10 @@ What became of a write without an answer is not known: a fence and a condition m
 | conferences      | records.conference_name       | home + due_at, home + live, home + waiting         |
 | accounts         | records.account_name          |                                                    |
 | wired_calendars  | slug                          |                                                    |
+| enrolled_calendars | calendar key                |                                                    |
 | wiring           | webhook, salt                 |                                                    |
 
-Of links and conferences, `forget_at` is for a TTL policy: what is over is not kept for ever.
+Of links, conferences and enrolled calendars, `forget_at` is for a TTL policy: what is over is not kept for ever.
 """
 
 import random
@@ -59,7 +60,18 @@ from sync.conference import Conference
 from sync.errors import LeaseLost, Misconfigured, RateLimited, SyncError, Timeout, Transient
 from sync.lease import Hold
 from sync.ledger import Ledger, Link
-from sync.ports import Busy, CalendarRecord, Claimed, Clock, Closing, Idle, Progress, Tally, Wiring
+from sync.ports import (
+    Busy,
+    CalendarRecord,
+    Claimed,
+    Clock,
+    Closing,
+    EnrolledCalendar,
+    Idle,
+    Progress,
+    Tally,
+    Wiring,
+)
 from sync.recognise import ConferenceKey
 from sync.records import Document
 
@@ -289,6 +301,32 @@ class FirestoreStore:
         with _speaking_our_errors():
             webhook = self._named("wiring", ["webhook"])
         return Wiring(records.webhook_url(webhook[0]) if webhook else "", calendars)
+
+    def enrolled(self) -> Sequence[EnrolledCalendar]:
+        known = map(records.enrolled_calendar, self._every(self._where("enrolled_calendars")))
+        return [each for each in known if each is not None]
+
+    def enrol(self, calendar_key: str, enrolled: EnrolledCalendar) -> bool:
+        return self._write_enrolment(calendar_key, records.enrolled_document(enrolled))
+
+    def withdraw(self, calendar_key: str, asked_at: float) -> bool:
+        forget_at = _date(records.withdrawal_forgotten_at(asked_at))
+        document = records.withdrawn_document(asked_at) | {"forget_at": forget_at}
+        return self._write_enrolment(calendar_key, document)
+
+    def _write_enrolment(self, calendar_key: str, document: Document) -> bool:
+        def in_one(transaction: _Transaction) -> bool:
+            place = self._document("enrolled_calendars", calendar_key)
+            (found,) = self._read([place], transaction)
+            earlier = _content(found) if found.exists else None
+            stands = records.supersedes(document, earlier)
+            if stands and document != earlier:
+                transaction.set(place, document)
+                self._commit(transaction)
+            return stands
+
+        with _speaking_our_errors():
+            return self._transact(in_one)
 
     def tend(
         self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
@@ -538,7 +576,11 @@ def _own(seen: _Seen, hold: Hold) -> CalendarRecord:
 def _forget_at(item: Link | Conference, now: float) -> datetime | None:
     """As Firestore's policies want it: what has lapsed is removed within a day or so of this moment."""
     at = records.forget_at(item, now)
-    return None if at is None else datetime.fromtimestamp(at, UTC)
+    return None if at is None else _date(at)
+
+
+def _date(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
 def _content(found: Snapshot) -> Document:

@@ -26,6 +26,7 @@ from sync.ports import (
     Claimed,
     Clock,
     Closing,
+    EnrolledCalendar,
     Idle,
     Progress,
     Tally,
@@ -64,6 +65,9 @@ CREATE INDEX IF NOT EXISTS conferences_over ON conferences (json_extract(documen
     WHERE json_extract(document, '$.forget_at') IS NOT NULL;
 CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS wired_calendars (slug TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS enrolled_calendars (key TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS enrolled_calendars_over ON enrolled_calendars (json_extract(document, '$.forget_at'))
+    WHERE json_extract(document, '$.forget_at') IS NOT NULL;
 CREATE TABLE IF NOT EXISTS wiring (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 """
 
@@ -333,6 +337,30 @@ class SqliteStore:
                 document = _text(records.webhook_document(webhook_url))
                 connection.execute("INSERT INTO wiring VALUES ('webhook', ?)", (document,))
 
+    def enrolled(self) -> Sequence[EnrolledCalendar]:
+        known = self._query("SELECT document FROM enrolled_calendars ORDER BY key")
+        return [each for each in map(records.enrolled_calendar, known) if each is not None]
+
+    def enrol(self, calendar_key: str, enrolled: EnrolledCalendar) -> bool:
+        return self._write_enrolment(calendar_key, records.enrolled_document(enrolled))
+
+    def withdraw(self, calendar_key: str, asked_at: float) -> bool:
+        forget_at = records.withdrawal_forgotten_at(asked_at)
+        document = records.withdrawn_document(asked_at) | {"forget_at": forget_at}
+        return self._write_enrolment(calendar_key, document)
+
+    def _write_enrolment(self, calendar_key: str, document: Document) -> bool:
+        with self._database.writing() as connection:
+            query = "SELECT document FROM enrolled_calendars WHERE key = ?"
+            earlier = next(iter(_documents(connection, query, calendar_key)), None)
+            self._count(reads=1)
+            stands = records.supersedes(document, earlier)
+            if stands and document != earlier:
+                self._count(writes=1)
+                values = calendar_key, _text(document)
+                connection.execute("INSERT OR REPLACE INTO enrolled_calendars VALUES (?, ?)", values)
+            return stands
+
     def tend(
         self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
     ) -> CalendarRecord:
@@ -443,7 +471,7 @@ class SqliteStore:
 
 def _forget(connection: sqlite3.Connection, now: float) -> None:
     """What Firestore does by a policy."""
-    for table in ("links", "conferences"):
+    for table in ("links", "conferences", "enrolled_calendars"):
         connection.execute(f"DELETE FROM {table} WHERE json_extract(document, '$.forget_at') < ?", (now,))
 
 

@@ -19,7 +19,19 @@ from sync.errors import LeaseLost
 from sync.lease import Hold
 from sync.ledger import Ledger, Link
 from sync.meeting import Reach
-from sync.ports import Busy, CalendarId, CalendarRecord, Claimed, Clock, Closing, Idle, Progress, Store, Tally
+from sync.ports import (
+    Busy,
+    CalendarId,
+    CalendarRecord,
+    Claimed,
+    Clock,
+    Closing,
+    EnrolledCalendar,
+    Idle,
+    Progress,
+    Store,
+    Tally,
+)
 from sync.recognise import ConferenceKey
 
 LEASE_S = 90.0
@@ -657,6 +669,60 @@ class StoreContract:
         store.change_account(name, lambda account, now: refused(account, now, "zoom:1"))
         assert store.account(name).refusals == 1
         assert store.account("zoom:Übersee").answers
+
+    # --- Enrolment ---
+
+    def test_no_calendar_is_enrolled_before_one_was(self, store: Store) -> None:
+        assert list(store.enrolled()) == []
+
+    def test_an_enrolled_calendar_is_told_until_it_is_withdrawn(self, store: Store) -> None:
+        ada = EnrolledCalendar(CalendarId("ada@example.org", "ada@example.org"), 100.0, "a hash")
+        room = EnrolledCalendar(CalendarId("room@example.org"), 100.0)
+        assert store.enrol(CAL, ada)
+        assert store.enrol(OTHER_CAL, room)
+        assert list(store.enrolled()) == [ada, room]
+        assert store.withdraw(CAL, 101.0)
+        assert list(store.enrolled()) == [room]
+
+    def test_an_enrolment_says_anew_what_it_says(self, store: Store) -> None:
+        ada = EnrolledCalendar(CalendarId("room@example.org", "ada@example.org"), 100.0, "ada")
+        bob = EnrolledCalendar(CalendarId("room@example.org", "bob@example.org"), 200.0, "bob")
+        assert store.enrol(CAL, ada)
+        assert store.enrol(CAL, bob)
+        assert list(store.enrolled()) == [bob]
+
+    def test_what_was_asked_last_stands_however_late_the_rest_arrives(self, store: Store) -> None:
+        early = EnrolledCalendar(CalendarId("room@example.org"), 100.0)
+        assert store.withdraw(CAL, 200.0)
+        assert not store.enrol(CAL, early)
+        assert list(store.enrolled()) == []
+        late = EnrolledCalendar(CalendarId("room@example.org"), 300.0)
+        assert store.enrol(CAL, late)
+        assert not store.withdraw(CAL, 200.0)
+        assert not store.enrol(CAL, early)
+        assert list(store.enrolled()) == [late]
+
+    def test_what_is_said_twice_is_written_once(self, store: Store, bill: Bill) -> None:
+        room = EnrolledCalendar(CalendarId("room@example.org"), 100.0)
+        bill()
+        assert store.enrol(CAL, room)
+        assert bill() == (1, 1)
+        assert store.enrol(CAL, room)
+        assert bill() == (1, 0)
+        assert store.withdraw(CAL, 200.0)
+        assert store.withdraw(CAL, 200.0)
+        assert bill() == (2, 1)
+
+    def test_of_a_race_the_later_word_stands(self, store: Store) -> None:
+        def say(number: int) -> None:
+            if number % 2:
+                store.withdraw(CAL, float(number))
+            else:
+                store.enrol(CAL, EnrolledCalendar(CalendarId("room@example.org"), float(number)))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(say, (5, 8, 3, 6, 7, 4)))
+        assert [each.asked_at for each in store.enrolled()] == [8.0]
 
     # --- Deletions that wait ---
 

@@ -268,6 +268,14 @@ def test_what_is_over_carries_the_time_by_which_a_policy_may_remove_it(
         assert (abs(at - in_90_days) < timedelta(minutes=1)) if due else at is None
 
 
+def test_that_a_calendar_was_withdrawn_is_kept_for_as_long_as_an_earlier_enrolment_may_arrive(
+    store: FirestoreStore, project: str
+) -> None:
+    store.withdraw(CAL, 1000.0)
+    kept = Client(project=project, database="sync").document(f"enrolled_calendars/{CAL}").get()
+    assert kept.get("forget_at") == datetime.fromtimestamp(1000.0, UTC) + timedelta(days=90)
+
+
 def test_wiring_is_read_as_terraform_writes_it(store: FirestoreStore, project: str) -> None:
     rooms = tuple(
         WiredCalendar(slug, CalendarId(f"{slug}@example.org"), paused=slug == "b") for slug in ("a", "b")
@@ -465,6 +473,8 @@ USES: dict[str, tuple[str, Callable[[FirestoreStore, Claimed], object]]] = {
     "reading by key": ("BatchGetDocuments", lambda store, _: store.conferences([KEY])),
     "reading the time": ("BatchGetDocuments", lambda store, _: store.due_calendars(1)),
     "reading the wiring": ("BatchGetDocuments", lambda store, _: store.wired()),
+    "enrolling": ("BatchGetDocuments", lambda store, _: store.withdraw(CAL, 1.0)),
+    "what it enrols": ("Commit", lambda store, _: store.withdraw(CAL, 1.0)),
     "a query": ("RunQuery", lambda store, _: list(store.live_links(CAL))),
     "a sum": ("RunAggregationQuery", lambda store, _: store.tally(CAL)),
     "a claim": ("Commit", lambda store, _: store.claim(CAL, "another")),

@@ -17,7 +17,7 @@ from sync.ledger import Link
 from sync.local import sqlite
 from sync.local.clock import SystemClock
 from sync.local.sqlite import SqliteStore
-from sync.ports import CalendarId, Claimed, Clock, Closing, WiredCalendar, Wiring
+from sync.ports import CalendarId, Claimed, Clock, Closing, EnrolledCalendar, WiredCalendar, Wiring
 from sync.recognise import ConferenceKey
 from tests.clock import ManualClock
 from tests.contract.store_contract import (
@@ -25,6 +25,7 @@ from tests.contract.store_contract import (
     GRACE_S,
     LEASE_S,
     MARGIN_S,
+    OTHER_CAL,
     StoreContract,
     claimed,
     know,
@@ -175,10 +176,25 @@ def test_what_may_be_forgotten_is_forgotten_after_its_time_and_nothing_else(
     assert [link.event_id for link in store.live_links(CAL)] == ["live"]
 
 
+def test_that_a_calendar_was_withdrawn_is_forgotten_when_nothing_earlier_can_arrive(
+    path: Path, clock: ManualClock
+) -> None:
+    store = opened(path, clock)
+    know(store, CAL)
+    room = EnrolledCalendar(CalendarId("room@example.org"), clock.now() - 1)
+    store.enrol(OTHER_CAL, room)
+    store.withdraw(CAL, clock.now())
+    for days, stands in ((89, False), (2, True)):
+        clock.advance(days * 86400)
+        store.close(claimed(store).hold, 0, Closing(clock.now(), None))
+        assert store.enrol(CAL, room) is stands
+    assert list(store.enrolled()) == [room, room]
+
+
 def test_finding_what_may_be_forgotten_reads_no_other_record(path: Path, clock: ManualClock) -> None:
     know(opened(path, clock), CAL)
     with closing(sqlite3.connect(path)) as file:
-        for table in ("links", "conferences"):
+        for table in ("links", "conferences", "enrolled_calendars"):
             query = f"DELETE FROM {table} WHERE json_extract(document, '$.forget_at') < 1"
             (plan,) = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {query}")]
             assert f"USING INDEX {table}_over" in plan

@@ -19,6 +19,7 @@ from sync.ports import (
     Claimed,
     Clock,
     Closing,
+    EnrolledCalendar,
     Idle,
     Progress,
     Tally,
@@ -26,6 +27,7 @@ from sync.ports import (
     Wiring,
 )
 from sync.recognise import ConferenceKey
+from sync.records import Document
 
 T = TypeVar("T")
 
@@ -58,6 +60,7 @@ class Records:
         self.conferences: dict[ConferenceKey, Conference] = {}
         self.due: dict[ConferenceKey, float | None] = {}
         self.accounts: dict[str, Account] = {}
+        self.enrolled: dict[str, Document] = {}
         self.witness: Witness
 
     def of(self, hold: Hold) -> CalendarRecord:
@@ -208,6 +211,22 @@ class MemoryStore:
 
     def wire(self, webhook_url: str, calendars: Iterable[WiredCalendar]) -> None:
         self._kept.wiring = Wiring(webhook_url, tuple(calendars))
+
+    def enrolled(self) -> Sequence[EnrolledCalendar]:
+        known = (records.enrolled_calendar(self._kept.enrolled[key]) for key in sorted(self._kept.enrolled))
+        return [each for each in known if each is not None]
+
+    def enrol(self, calendar_key: str, enrolled: EnrolledCalendar) -> bool:
+        return self._write_enrolment(calendar_key, records.enrolled_document(enrolled))
+
+    def withdraw(self, calendar_key: str, asked_at: float) -> bool:
+        return self._write_enrolment(calendar_key, records.withdrawn_document(asked_at))
+
+    def _write_enrolment(self, calendar_key: str, document: Document) -> bool:
+        stands = records.supersedes(document, self._kept.enrolled.get(calendar_key))
+        if stands:
+            self._kept.enrolled[calendar_key] = document
+        return stands
 
     def tend(
         self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]

@@ -18,7 +18,7 @@ from sync.errors import NewerRecord
 from sync.lease import Lease
 from sync.ledger import Link
 from sync.meeting import Reach
-from sync.ports import CalendarId, CalendarRecord, Closing, Progress, WiredCalendar
+from sync.ports import CalendarId, CalendarRecord, Closing, EnrolledCalendar, Progress, WiredCalendar
 from sync.recognise import ConferenceKey
 from sync.records import Document
 
@@ -93,8 +93,10 @@ CONFERENCES = st.builds(
     decisions=st.lists(st.tuples(TIMES, st.sampled_from(Code)), max_size=5).map(tuple),
 )
 WIRED = st.builds(WiredCalendar, TEXTS, CALENDAR_IDS, st.booleans())
+ENROLLED = st.builds(EnrolledCalendar, CALENDAR_IDS, TIMES, TEXTS)
 
 CALENDAR = CalendarRecord("cal", CalendarId("room@example.org"))
+ENROLLED_CALENDAR = EnrolledCalendar(CALENDAR.calendar, 2.0)
 CONFERENCE = Conference(ConferenceKey("demo", "1"), home="cal")
 LINK = Link("cal", "event", None, live=True)
 
@@ -142,6 +144,26 @@ def test_a_wired_calendar_comes_back_as_it_was(wired: WiredCalendar) -> None:
     assert records.wired_calendar(stored(records.wired_calendar_document(wired))) == wired
 
 
+@given(ENROLLED)
+def test_an_enrolled_calendar_comes_back_as_it_was(enrolled: EnrolledCalendar) -> None:
+    assert records.enrolled_calendar(stored(records.enrolled_document(enrolled))) == enrolled
+
+
+@given(TIMES)
+def test_of_a_withdrawn_calendar_nothing_is_known_but_when(asked_at: float) -> None:
+    document = stored(records.withdrawn_document(asked_at))
+    assert records.enrolled_calendar(document) is None
+    assert [value for value in document.values() if value] == [1, *([asked_at] if asked_at else [])]
+
+
+def test_what_was_asked_last_stands() -> None:
+    early, late = records.withdrawn_document(1.0), records.enrolled_document(ENROLLED_CALENDAR)
+    assert records.supersedes(late, early)
+    assert not records.supersedes(early, late)
+    assert records.supersedes(late, late)
+    assert records.supersedes(early, None)
+
+
 @given(TEXTS)
 def test_the_webhooks_url_comes_back_as_it_was(url: str) -> None:
     assert records.webhook_url(stored(records.webhook_document(url))) == url
@@ -162,6 +184,12 @@ def test_the_salt_comes_back_as_it_was(salt: bytes) -> None:
             "wired calendar",
             records.wired_calendar,
             records.wired_calendar_document(WiredCalendar("room", CALENDAR.calendar)),
+        ),
+        ("calendar enrolment", records.enrolled_calendar, records.enrolled_document(ENROLLED_CALENDAR)),
+        (
+            "calendar enrolment",
+            lambda later: records.supersedes(records.withdrawn_document(9.0), later),
+            records.enrolled_document(ENROLLED_CALENDAR),
         ),
         ("webhook", records.webhook_url, records.webhook_document("https://example.org")),
         ("salt", records.salt, records.salt_document(bytes(32))),
