@@ -18,6 +18,7 @@ The house, in reading order:
     decide           (conference, now) -> what to do about it
     apply            wants -> intents -> provider -> settled
     pauses           provider accounts as one pass meets them: who refuses us is left alone
+    write_back       where a conference is joined now, written into its events: all that we ever write
     holds            deletions that wait for a person, and what the person says
     tend             converge channels, sweep calendars
     reservation      Jitsi asks whether a room may open; the ledger answers

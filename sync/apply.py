@@ -6,8 +6,8 @@ a deletion comes last and on evidence. Nothing here holds up the token, another 
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sync import conference as conferences
 from sync import decide, ledger, logs, meeting
@@ -24,6 +24,7 @@ from sync.pull import Pulled
 from sync.recognise import ConferenceKey
 from sync.tenure import Item, Tenure
 from sync.wake import wake
+from sync.write_back import Copies, Written, is_outdated, write_back
 
 _BATCH = 50  # conferences read at a time
 _CALLS = 500  # provider calls of one pass
@@ -48,6 +49,14 @@ def apply(tenure: Tenure, pulled: Pulled) -> Applied:
     What a provider raises ends in the ledger. Raises LeaseLost, and Transient when the store does not answer.
     """
     return _Apply(tenure, pulled).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the events of a conference make of it, and these events."""
+
+    meeting: Meeting
+    copies: Copies
 
 
 class _Apply:
@@ -131,14 +140,15 @@ class _Apply:
         self._wait(item, self._tenure.now() + self._policy.sweep_s, Code.OBSERVED, told)
 
     def _update(self, item: Conference) -> None:
-        wanted = self._meeting_of(item)
-        if wanted is not None:
-            provider, target = self._provider(item), self._target(item, wanted.organizer)
-            self._perform(item, provider.call_s, lambda: provider.update(target, wanted))
+        seen = self._seen_of(item)
+        if seen is not None:
+            provider, wanted = self._provider(item), seen.meeting
+            target = self._target(item, wanted.organizer)
+            self._perform(item, provider.call_s, lambda: provider.update(target, wanted), seen.copies)
 
     def _delete(self, item: Conference) -> None:
         provider, target = self._provider(item), self._target(item)
-        self._perform(item, provider.call_s, lambda: provider.delete(target))
+        self._perform(item, provider.call_s, lambda: provider.delete(target), {})
 
     def _provider(self, item: Conference) -> Provider:
         return self._outside.conferences.provider(item.key.provider, item.account)
@@ -154,7 +164,7 @@ class _Apply:
             organizer=organizer or self._tenure.record.calendar.id,
         )
 
-    def _perform(self, item: Conference, call_s: float, call: Callable[[], Outcome]) -> None:
+    def _perform(self, item: Conference, call_s: float, call: Callable[[], Outcome], copies: Copies) -> None:
         """Intent, the one provider call, and what it came to: in this order, whatever happens in between."""
         clock = self._outside.clock
         at_latest = clock.monotonic() + _SLACK_S  # read before: the intent's time counts from then or later
@@ -168,10 +178,11 @@ class _Apply:
                 item.key,
                 intent,
                 lambda c, now: conferences.postponed(c, now, now + again_s, Code.RETRY_LATER),
+                {},
             )
             return self._note(item.key, Code.RETRY_LATER, "its intent was as good as over")
         self._applied.calls += 1
-        deleting = not intent.want.fingerprint
+        deleting, written = not intent.want.fingerprint, Written()
         try:
             outcome = call()
         except SyncError as error:
@@ -179,9 +190,12 @@ class _Apply:
             code, why, settle = _code_of(error, deleting), str(error), self._failure(error, deleting, pause)
         else:
             self._pauses.judge(item, None)
-            code, why = _success(outcome, deleting), _told(outcome)
-            settle = self._confirmed(item, intent, code)
-        self._settle(item.key, intent, settle)
+            written = write_back(self._tenure, item.key, copies, outcome.join_url)
+            code, why = written.code or _success(outcome, deleting), _told(outcome, written.why)
+            settle = (
+                self._unwritten(item, code) if written.is_half_done else self._confirmed(item, intent, code)
+            )
+        self._settle(item.key, intent, settle, written.etags)
         return self._note(item.key, code, why)
 
     def _intend(self, item: Conference, takes_s: float) -> Intent | None:
@@ -207,8 +221,15 @@ class _Apply:
         begins = not (item.wanted or item.approved or item.counted)
         return Progress(deleted_at=self._tenure.now()) if begins else None
 
-    def _settle(self, key: ConferenceKey, intent: Intent, settle: Change) -> None:
+    def _settle(self, key: ConferenceKey, intent: Intent, settle: Change, etags: Mapping[str, str]) -> None:
+        """What became of an intent; `etags`: of the versions we have written, by ref."""
+
         def body(book: Ledger, now: float) -> None:
+            for ref, etag in etags.items():
+                calendar_key, event_id = ledger.event_of(ref)
+                link = book.link(event_id) if calendar_key == book.calendar_key else None
+                if link is not None:
+                    book.put_link(replace(link, written=etag))
             current = book.conference(key)
             if current is not None and conferences.is_ours(current, intent):
                 book.put_conference(settle(current, now))
@@ -224,6 +245,11 @@ class _Apply:
             return conferences.suspected(done, now, now + sweep_s) if half_seen else done
 
         return settle
+
+    def _unwritten(self, item: Conference, code: Code) -> Change:
+        """It is told once more, and then compared and written again."""
+        wait_s = self._patience(item)
+        return lambda current, now: conferences.postponed(current, now, now + wait_s, code)
 
     def _failure(self, error: SyncError, deleting: bool, pause: float | None) -> Change:
         """What a failed call makes of its conference. After a pause of its account, others ask first."""
@@ -245,16 +271,20 @@ class _Apply:
                 )
 
     def _asked_again_at(self, item: Conference, error: SyncError, now: float, pause: float | None) -> float:
-        """When a conference that was refused for now may be tried again: after others of its account."""
+        """When a conference that was refused for now may be tried again: after others of its account.
+
+        `now` is the store's, as a worker that was frozen since its claim is behind it.
+        """
         asked_for_s = error.retry_after_s if isinstance(error, RateLimited) else None
         return max(now + (asked_for_s or 0.0), pause or 0.0) + self._patience(item)
 
     def _verify(self, item: Conference) -> None:
         """Pay a debt: read the conference back, and tell it again if it is not as wanted."""
         provider = self._provider(item)
-        wanted = self._meeting_of(item)
-        if wanted is None:
+        seen = self._seen_of(item)
+        if seen is None:
             return None
+        wanted = seen.meeting
         self._tenure.stay(provider.call_s + _SLACK_S)
         read_at = self._tenure.now()
         if "read" not in provider.capabilities:
@@ -263,8 +293,11 @@ class _Apply:
         try:
             actual = provider.read(self._target(item, wanted.organizer))
         except SyncError as error:
-            again_at = self._asked_again_at(item, error, self._tenure.now(), self._pauses.judge(item, error))
-            self._change(item, lambda current, _: conferences.reread(current, again_at))
+            failed, pause = error, self._pauses.judge(item, error)
+            self._change(
+                item,
+                lambda c, now: conferences.reread(c, self._asked_again_at(item, failed, now, pause)),
+            )
             return self._note(item.key, _code_of(error, deleting=False), str(error))
         self._pauses.judge(item, None)
         if actual is None:
@@ -272,7 +305,8 @@ class _Apply:
             return self._note(item.key, Code.LOST, "not found when read back")
         # A provider's answer does not tell its recurrence: a series that was told one is told again.
         tells_all = not (wanted.recurrence and "recurrence" in provider.capabilities)
-        equal = tells_all and actual.equals(wanted)
+        outdated = is_outdated(self._tenure, item.key, seen.copies, actual.join_url)
+        equal = tells_all and not outdated and actual.equals(wanted)
         if equal and item.key in self._half_seen:
             again_s = self._policy.sweep_s
             return self._change(item, lambda c, now: conferences.reread(c, now + again_s))
@@ -280,12 +314,12 @@ class _Apply:
 
     # --- what its events say ----------------------------------------------------------------------------
 
-    def _meeting_of(self, item: Conference) -> Meeting | None:
-        """What the events of a conference make of it, as seen in this pass or asked for now.
+    def _seen_of(self, item: Conference) -> _Seen | None:
+        """The events of a conference, as seen in this pass or asked for now.
 
         None when an event has moved on and is to be recorded first, or when none can be read: that was seen to.
         """
-        events: dict[str, Event] = {}
+        copies: dict[str, tuple[CalendarRecord, Event]] = {}
         self._half_seen.discard(item.key)
         for ref, use in item.refs.items():
             calendar = self._readable(ref)
@@ -299,14 +333,14 @@ class _Apply:
             if not isinstance(seen, Event) or not self._is_as_recorded(seen, item.key, use.fingerprint):
                 self._bring_up_to_date(item, calendar, ref, seen)
                 return None
-            events[ref] = seen
-        if not events:
+            copies[ref] = calendar, seen
+        if not copies:
             self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
             return None
-        lead = meeting.leader({ref: item.refs[ref].reach for ref in events})
-        return meeting.meeting(
-            events, lead, item.refs[lead].moved.values(), self._policy.rules.told(item.key)
-        )
+        lead = meeting.leader({ref: item.refs[ref].reach for ref in copies})
+        events = {ref: event for ref, (_, event) in copies.items()}
+        told = self._policy.rules.told(item.key)
+        return _Seen(meeting.meeting(events, lead, item.refs[lead].moved.values(), told), copies)
 
     def _is_as_recorded(self, event: Event, key: ConferenceKey, fingerprint: str) -> bool:
         times = event.times
@@ -462,10 +496,10 @@ def _success(outcome: Outcome, deleting: bool) -> Code:
     return Code.IGNORED_BY_PROVIDER if outcome.ignored and not outcome.applied else Code.UPDATED
 
 
-def _told(outcome: Outcome) -> str:
-    """What a provider could not express is said, and not taken for a success."""
+def _told(outcome: Outcome, unwritten: str) -> str:
+    """What a provider could not express, and we could not write, is said, and not taken for a success."""
     ignored = f"ignored: {', '.join(outcome.ignored)}" if outcome.ignored else ""
-    return "; ".join(filter(None, (ignored, outcome.note)))
+    return "; ".join(filter(None, (ignored, outcome.note, unwritten)))
 
 
 def _code_of(error: SyncError, deleting: bool) -> Code:

@@ -32,5 +32,5 @@ class Code(StrEnum):
     IN_PROGRESS = "in_progress"  # a deletion waits for the end of the meeting
     OBSERVED = "observed"  # what would have been done; observe mode
     OWN_ECHO = "own_echo"  # our own write came back
-    WRITTEN_BACK = "written_back"
+    WRITTEN_BACK = "written_back"  # updated, and the provider's join URL was written into the event
     LOST = "lost"  # the conference is gone at its provider while an event uses it

@@ -7,6 +7,7 @@
     │   └── Timeout               ... and it may have taken effect
     ├── LeaseLost                 another worker has overtaken us          that worker
     ├── SyncTokenGone             an answer of `events.list`: list in full pull, once
+    ├── Overtaken                 an event has changed since it was read   we: read it again
     ├── AccessLost                the calendar itself refuses us           a person shares it again
     ├── AuthFailed                a provider refuses our credentials       a person renews them
     ├── Refused                   a provider will never accept this        again when the event changes
@@ -63,6 +64,10 @@ class LeaseLost(SyncError):
 
 class SyncTokenGone(SyncError):
     """`events.list` no longer accepts this sync token (410, or 400 on the token)."""
+
+
+class Overtaken(SyncError):
+    """An event that was to be written into has changed since it was read: a user's edit comes first."""
 
 
 class AccessLost(SyncError):

@@ -40,6 +40,7 @@ class Link:
     carried: str = ""  # the trace of the conference data it was made from
     account: str = ""  # of the provider's, that looks after this organizer
     series: str = ""  # of an occurrence: the series it was last seen in
+    written: str = ""  # the etag of a version that we wrote ourselves, until the event is seen again
 
     @property
     def ref(self) -> str:
@@ -279,7 +280,10 @@ class _Recording:
         self._tell_series(event)
         if before.want.version and not before.wanted:
             return Code.RESTORED
-        return None if after.want.version != before.want.version else Code.UNCHANGED
+        if after.want.version != before.want.version:
+            return None
+        echoes = link is not None and link.written and link.written == event.etag
+        return Code.OWN_ECHO if echoes else Code.UNCHANGED
 
     def _absorb_exceptions(self, series_id: str, key: ConferenceKey) -> None:
         """A series that now carries what an occurrence of it carries speaks for that occurrence too."""

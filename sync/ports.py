@@ -52,6 +52,14 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """One version of one event."""
+
+    event_id: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Google's answer to a watch call: its name for the resource, and when the channel ends (epoch seconds)."""
 
@@ -73,6 +81,12 @@ class Calendar(Protocol):
 
     def get(self, calendar: CalendarId, event_id: str) -> Event | Unreadable:
         """One event; a cancelled one as a tombstone. Raises Gone, AccessLost, Transient."""
+
+    def replace_url(self, calendar: CalendarId, version: Version, old: str, new: str) -> str:
+        """Write another join URL into this version of an event, and nothing else; returns its new etag.
+
+        Nobody is sent a mail. Raises Overtaken if there is a newer version, Refused, Gone, AccessLost, Transient.
+        """
 
     def watch(self, calendar: CalendarId, channel_id: str, token: str, address: str, life_s: float) -> Watch:
         """Open a channel. Raises Unsupported (not watchable), Refused, AccessLost, Transient."""
@@ -307,12 +321,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a provider made of a call. `ignored`: fields it cannot express, by name; never a silent success."""
+    """What a provider made of a call. `ignored`: fields it cannot express, by name; never a silent success.
+
+    `join_url`: where it is joined now, if the provider says so; the settings may want it in the events.
+    """
 
     changed: bool
     applied: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     note: str = ""
+    join_url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +340,7 @@ class Actual:
     title: str | None = None
     start: datetime | None = None
     end: datetime | None = None
+    join_url: str = field(default="", repr=False)  # as in Outcome
 
     def equals(self, meeting: Meeting) -> bool:
         """Whether all that the provider says is as wanted."""
@@ -334,7 +353,7 @@ class Provider(Protocol):
 
     name: str
     system: System  # how its conferences look in an event: recognition is declared, and so pure
-    capabilities: frozenset[str]  # of: title agenda time recurrence occurrence invitees read restore
+    capabilities: frozenset[str]  # of: title agenda time recurrence occurrence invitees read restore join_url
     call_s: float
 
     def read(self, target: Target) -> Actual | None:

@@ -177,6 +177,11 @@ def recognise(
     return None
 
 
+def leads_to(uri: str, key: ConferenceKey, systems: Sequence[System]) -> bool:
+    """Whether that very conference, and no standing room, is joined at this URL."""
+    return any(door.key == key and not door.personal for door in _doors(uri, systems))
+
+
 @dataclass(frozen=True, slots=True)
 class _Door:
     """A URL that leads into a conference of one of the systems."""

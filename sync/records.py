@@ -244,6 +244,7 @@ def link_document(link: Link) -> Document:
         "carried": link.carried,
         "account": link.account,
         "series": link.series,
+        "written": link.written,
     }
 
 
@@ -261,6 +262,7 @@ def link(document: Document) -> Link:
         carried=stored["carried"],
         account=stored.get("account", ""),
         series=stored.get("series", ""),
+        written=stored.get("written", ""),
     )
 
 

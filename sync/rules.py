@@ -8,8 +8,8 @@ from sync import meeting
 from sync.account import Clients, account_of
 from sync.codes import Code
 from sync.conference import Ref
-from sync.event import Event, Times
-from sync.recognise import ConferenceKey, System, recognise
+from sync.event import TEXT_LIMIT, Event, Times
+from sync.recognise import ConferenceKey, System, leads_to, recognise
 
 _EVERYBODYS = (Clients(""),)
 
@@ -25,6 +25,7 @@ class Rules:
         default_factory=dict
     )  # "agenda", "invitees": who is told them
     occurrences: frozenset[str] = frozenset()  # providers that are told of single occurrences
+    written_back: frozenset[str] = frozenset()  # providers whose join URLs are written into events
 
     def ours(self, event: Event, known: ConferenceKey | None) -> ConferenceKey | Code:
         """The conference we may change for this event, or the reason why there is none."""
@@ -55,6 +56,18 @@ class Rules:
         located = any(system.located for system in self.systems if system.provider == key.provider)
         seen = recognise(event.carried, self.systems, key) if located else None
         return seen.url if seen is not None and seen.key == key else ""
+
+    def outdated_url(self, event: Event, key: ConferenceKey, join_url: str) -> str:
+        """The URL in this event that `join_url`, as its provider tells it, is to replace; empty: none.
+
+        Only one that leads to the very same conference may take another's place, so that what an event carries
+        is never changed: neither for its guests, nor in our ledger.
+        """
+        if event.carried is None or key.provider not in self.written_back or len(join_url) > TEXT_LIMIT:
+            return ""
+        written = [uri for uri in event.carried.uris if leads_to(uri, key, self.systems)]
+        fits = join_url not in written and leads_to(join_url, key, self.systems)
+        return written[0] if written and fits else ""
 
     def told(self, key: ConferenceKey) -> frozenset[str]:
         """Which details of a meeting its provider is told, beside title and times."""

@@ -44,6 +44,7 @@ _HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?P<port>[0-9]{1,5}))?", re.
 _PATTERNS = ("path", "personal", "id_pattern")
 _USE = re.compile(r"[a-z][a-z0-9_]*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _MODES = ("apply", "observe")
+_PROVIDER_KEYS = ("use", "options", "tell", "write_back", "accounts")
 _TOLD = ("agenda", "invitees")
 _MOST_DAYS = 366
 _MOST_DAYS_OF = {"channel_life": 30}  # longer than any channel that Google grants
@@ -92,6 +93,7 @@ class ProviderSettings:
     use: str
     options: Mapping[str, object] = field(default_factory=dict, repr=False)  # may name secrets
     tell: frozenset[str] = frozenset()  # "agenda", "invitees": what it is told beside title and times
+    write_back: bool = False  # whether the join URLs that it tells are written into events
     accounts: tuple["AccountSettings", ...] = ()  # none: one for everybody, with the options above
 
 
@@ -321,7 +323,9 @@ class _Reader:
         entry = raw if isinstance(raw, dict) else {}
         where = f"SYNC_CONFERENCES, provider {name}"
         before = len(self.problems)
-        self._refuse_unknown(entry, ("use", "options", "tell", "accounts"), f"a key of {where}")
+        self._refuse_unknown(entry, _PROVIDER_KEYS, f"a key of {where}")
+        if not isinstance(write_back := entry.get("write_back", False), bool):
+            self._problem(f"{where}: write_back is neither true nor false.")
         use = entry.get("use")
         if not _PROVIDER_NAME.fullmatch(name):
             self._problem(f"{where}: a name is lower-case letters, digits, - and _.")
@@ -332,6 +336,7 @@ class _Reader:
             use=str(use),
             options=self._options(where, entry.get("options", {})),
             tell=self._tell(where, entry.get("tell", [])),
+            write_back=write_back is True,
             accounts=self._accounts(where, entry.get("accounts", {})),
         )
         return provider if len(self.problems) == before else None

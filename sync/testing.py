@@ -77,7 +77,17 @@ MEETING = Meeting(
     recurrence=(),
 )
 WEEKLY = replace(MEETING, recurrence=("RRULE:FREQ=WEEKLY",))
-CAPABILITIES = {"title", "agenda", "time", "recurrence", "occurrence", "invitees", "read", "restore"}
+CAPABILITIES = {
+    "title",
+    "agenda",
+    "time",
+    "recurrence",
+    "occurrence",
+    "invitees",
+    "read",
+    "restore",
+    "join_url",
+}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ name            what it is called by default
 system          how its conferences look in an event. Recognition is declared, not coded: the hosts of its join
                 URLs, the pattern of their paths, the ids of its add-on. A look-alike must not match: anybody
                 can write anything into an event, and what we recognise we change
-capabilities    which of these it can do: title, agenda, time, recurrence, occurrence, invitees, read, restore
+capabilities    which of these it can do: title, agenda, time, recurrence, occurrence, invitees, read, restore;
+                and join_url, if it tells where its conferences are joined
 call_s          each call ends within this time
 read            the conference as it is; None when it is gone. What the system does not tell is None in Actual
 
@@ -30,7 +31,9 @@ check           may be missing: one harmless call that proves credentials and ri
                 Returns in a few words what it found
 
 An Outcome tells `applied` and `ignored` by capability ("title", "time", "recurrence"). What a system cannot
-express is ignored aloud; a system that can express nothing of a change raises Unsupported.
+express is ignored aloud; a system that can express nothing of a change raises Unsupported. It may tell `join_url`,
+and so may an Actual: where the settings say `write_back`, that URL is written into the event, if it is another one
+and leads to the very same conference.
 
 Errors say who must act; sync/errors.py has the tree. Gone: it is not there (not from delete). RateLimited: come
 again later; promises that nothing was done. Transient and Timeout: what was done is not known. AuthFailed: our
@@ -160,7 +163,7 @@ class Registry:
             try:
                 accounts = [self.provider(chosen.name, account) for account in _names(chosen)]
                 built.append((chosen, accounts[0]))
-                problems += _untellable(chosen, accounts[0])
+                problems += _vain_wishes(chosen, accounts[0])
             except Misconfigured as error:
                 problems += error.problems
         if problems:
@@ -175,6 +178,7 @@ class Registry:
             accounts={chosen.name: _clients(chosen) for chosen, _ in built if chosen.accounts},
             details={chosen.name: chosen.tell for chosen, _ in built if chosen.tell},
             occurrences=frozenset(chosen.name for chosen, each in built if "occurrence" in each.capabilities),
+            written_back=frozenset(chosen.name for chosen, _ in built if chosen.write_back),
         )
 
     def options(self, name: str, account: str = "") -> Mapping[str, object]:
@@ -249,10 +253,14 @@ def _options(chosen: ProviderSettings, account: str) -> dict[str, object]:
     return {**chosen.options, **own}
 
 
-def _untellable(chosen: ProviderSettings, provider: Provider) -> list[str]:
+def _vain_wishes(chosen: ProviderSettings, provider: Provider) -> list[str]:
+    """What the settings ask of a provider that it cannot do."""
     where = f"SYNC_CONFERENCES, provider {chosen.name}"
     unable = sorted(chosen.tell - provider.capabilities)
-    return [f"{where}: it cannot be told the {detail} of a meeting." for detail in unable]
+    problems = [f"{where}: it cannot be told the {detail} of a meeting." for detail in unable]
+    if chosen.write_back and "join_url" not in provider.capabilities:
+        problems.append(f"{where}: it never tells a join URL, so that write_back has nothing to write.")
+    return problems
 
 
 def _places(option: object) -> Iterator[SecretPlace]:

@@ -249,7 +249,7 @@ def _actual(answer: Answer, places: Mapping[str, str]) -> Actual:
     except ValueError:
         raise Transient(f"{answer.method}: what {answer.host} answers is no conference") from None
     title = said.get("title")
-    return Actual(str(title) if "title" in said else None, **times)
+    return Actual(str(title) if "title" in said else None, times.get("start"), times.get("end"))
 
 
 def _read_moment(text: str) -> datetime:

@@ -29,6 +29,7 @@ from sync.cursor import Cursor, LastPage, PageToken, SyncToken, listing_hash
 from sync.errors import (
     AccessLost,
     Gone,
+    Overtaken,
     RateLimited,
     Refused,
     SyncError,
@@ -38,7 +39,7 @@ from sync.errors import (
     Unsupported,
 )
 from sync.event import Event, Unreadable
-from sync.ports import CalendarId, Page, Watch
+from sync.ports import CalendarId, Page, Version, Watch
 
 # What event.parse reads, and no more: what is not asked for can neither be stored nor leak.
 EVENT_FIELDS = (
@@ -130,6 +131,24 @@ class GoogleCalendar:
             raise Transient(f"{_Call.GET}: an answer that is not the event asked for")
         return item
 
+    def replace_url(self, calendar: CalendarId, version: Version, old: str, new: str) -> str:
+        address: dict[str, str] = {"calendarId": calendar.id, "eventId": version.event_id}
+        # As Google has it: what is not sent back with the entry points would be lost to the event.
+        request = self._events.get(**address, fields="etag,conferenceData")
+        present = self._answer(_Call.GET, calendar.subject, request)
+        request = self._events.patch(
+            **address,
+            body={"conferenceData": _with_url(present, version.etag, old, new)},
+            conferenceDataVersion=1,  # without it, conference data is not even looked at
+            sendUpdates="none",
+            fields="etag",
+        )
+        request.headers["If-Match"] = version.etag
+        answer = self._answer(_Call.PATCH, calendar.subject, request)
+        if not isinstance(etag := answer.get("etag") if isinstance(answer, dict) else None, str):
+            raise Transient(f"{_Call.PATCH}: an answer without an etag")
+        return etag
+
     def watch(self, calendar: CalendarId, channel_id: str, token: str, address: str, life_s: float) -> Watch:
         body = {
             "id": channel_id,
@@ -194,6 +213,20 @@ class GoogleCalendar:
         return found
 
 
+def _with_url(present: object, etag: str, old: str, new: str) -> dict[str, Any]:
+    """The conference data of an event, with another URL in it. Raises Overtaken if it is not that version's."""
+    match present:
+        case {"etag": found, "conferenceData": {"entryPoints": list(points)} as carried} if found == etag:
+            renewed = [_renewed(point, old, new) for point in points]
+            if renewed != points:
+                return {**carried, "entryPoints": renewed}
+    raise Overtaken(f"{_Call.PATCH}: the event has changed since it was read")
+
+
+def _renewed(point: object, old: str, new: str) -> object:
+    return {**point, "uri": new} if isinstance(point, dict) and point.get("uri") == old else point
+
+
 # --- One request, sent once ---
 #
 # httplib2 sends a request a second time, whatever its method, when the connection ends without an answer; there
@@ -248,6 +281,7 @@ class _Call(StrEnum):
     LIST_FURTHER = "events.list, further page"
     LIST_SINCE_FURTHER = "events.list with a sync token, further page"
     GET = "events.get"
+    PATCH = "events.patch"
     WATCH = "events.watch"
     STOP = "channels.stop"
 
@@ -278,7 +312,9 @@ _REFUSALS: tuple[tuple[Set[_Call], Set[int], Set[str] | None, type[SyncError]], 
     (_FURTHER_PAGES, {400, 410}, _ANY, Transient),  # the page token: begin again at the first page
     ({_Call.LIST_SINCE}, {400}, {"invalid", "badRequest"}, SyncTokenGone),  # malformed, or another calendar's
     # Only Google's own word is evidence that an event is gone: a proxy knows 404 as well.
-    ({_Call.GET}, {404, 410}, {"notFound", "deleted"}, Gone),
+    ({_Call.GET, _Call.PATCH}, {404, 410}, {"notFound", "deleted"}, Gone),
+    ({_Call.PATCH}, {412}, _ANY, Overtaken),
+    ({_Call.PATCH}, {400, 403}, _ANY, Refused),  # we may read this calendar, and not write this event
     ({_Call.WATCH}, {400, 403}, {"pushNotSupportedForRequestedResource"}, Unsupported),
     ({_Call.STOP}, {400, 404, 410}, _ANY, Gone),  # what it cannot find by these ids it never will
     (_EVERY_CALL, {401, 403, 404, 410}, _ANY, AccessLost),  # a 401 after the client's own refresh

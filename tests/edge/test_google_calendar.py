@@ -22,6 +22,7 @@ from sync.cursor import Cursor, LastPage, PageToken, SyncToken, Window
 from sync.errors import (
     AccessLost,
     Gone,
+    Overtaken,
     RateLimited,
     Refused,
     SyncError,
@@ -32,7 +33,7 @@ from sync.errors import (
 )
 from sync.event import Event, Unreadable
 from sync.google.calendar import EVENT_FIELDS, LIST_FIELDS, GoogleCalendar
-from sync.ports import CalendarId
+from sync.ports import CalendarId, Version
 from sync.simulator import selector
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -137,6 +138,9 @@ class Server:
                 self.serve()
 
             def do_POST(self) -> None:
+                self.serve()
+
+            def do_PATCH(self) -> None:
                 self.serve()
 
             def serve(self) -> None:
@@ -440,6 +444,92 @@ def test_an_event_whose_question_google_refuses_is_unreadable_and_stops_nothing(
     calendar = listed(server)
     server.will(refusal(400, "invalid"))
     assert calendar.get(ANNA, "e1") == Unreadable("e1", "events.get: 400 invalid")
+
+
+# --- The one thing that is written ---
+
+VERSION = Version("secret-event", '"v1"')
+CARRIED = {
+    "conferenceId": "c-1",
+    "conferenceSolution": {"key": {"type": "addOn"}, "name": "Acme Call"},
+    "entryPoints": [
+        {"entryPointType": "video", "uri": "https://secret.example/j/1", "label": "secret", "passcode": "7"},
+        {"entryPointType": "phone", "uri": "tel:+1-secret"},
+    ],
+    "parameters": {"addOnParameters": {"parameters": {"scriptId": "s"}}},
+}
+
+
+def present(etag: str = '"v1"', carried: object = CARRIED) -> Answer:
+    return Answer(body=json.dumps({"etag": etag, "conferenceData": carried}).encode())
+
+
+def replace_url(calendar: GoogleCalendar) -> str:
+    return calendar.replace_url(ANNA, VERSION, "https://secret.example/j/1", "https://secret.example/j/2")
+
+
+def test_a_url_is_replaced_in_that_version_alone_and_nobody_gets_a_mail(server: Server) -> None:
+    server.will(present(), Answer(body=b'{"etag": "\\"v2\\""}'))
+    assert replace_url(anonymous(server)) == '"v2"'
+    _, patch = server.asked
+    assert (patch.verb, patch.headers["if-match"]) == ("PATCH", '"v1"')
+    assert patch.query["sendUpdates"] == ["none"]
+    assert patch.query["conferenceDataVersion"] == ["1"]
+    first, *others = CARRIED["entryPoints"]  # type: ignore[misc]
+    renewed = [{**first, "uri": "https://secret.example/j/2"}, *others]  # type: ignore[dict-item]
+    assert json.loads(patch.body) == {"conferenceData": {**CARRIED, "entryPoints": renewed}}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        present(etag='"v0"'),
+        present(carried={**CARRIED, "entryPoints": []}),
+        present(carried=None),
+        Answer(body=b"{}"),
+        Answer(body=b"[]"),
+    ],
+    ids=["another version", "another link", "no conference", "nothing", "no object"],
+)
+def test_what_has_changed_since_is_not_written_over(server: Server, found: Answer) -> None:
+    server.will(found)
+    with pytest.raises(Overtaken):
+        replace_url(anonymous(server))
+    assert [asked.verb for asked in server.asked] == ["GET"]
+
+
+def refused_patch(calendar: GoogleCalendar, server: Server, answer: Answer) -> None:
+    server.will(present(), answer)
+    replace_url(calendar)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"),
+    [
+        (412, "conditionNotMet", Overtaken),
+        (404, "notFound", Gone),
+        (410, "deleted", Gone),
+        (400, "invalid", Refused),
+        (403, "forbidden", Refused),
+        (403, "insufficientPermissions", Refused),
+        (403, "quotaExceeded", RateLimited),
+        (401, "authError", AccessLost),
+        (503, "backendError", Transient),
+    ],
+)
+def test_a_refused_write_says_who_must_act(
+    server: Server, status: int, reason: str, kind: type[SyncError]
+) -> None:
+    with pytest.raises(SyncError) as raised:
+        refused_patch(anonymous(server), server, refusal(status, reason))
+    assert type(raised.value) is kind
+    assert not any(secret in str(raised.value) for secret in SECRETS)
+    assert [asked.verb for asked in server.asked] == ["GET", "PATCH"]
+
+
+def test_a_write_that_is_answered_without_a_version_is_an_unknown_outcome(server: Server) -> None:
+    with pytest.raises(Transient):
+        refused_patch(anonymous(server), server, Answer(body=b"{}"))
 
 
 # --- Channels ---

@@ -1,11 +1,13 @@
 """What becomes of a conference whose provider fails: it waits, is read back or set aside; nothing else stops."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sync.conference import State
 from sync.errors import Gone, RateLimited, Refused, SyncError, Timeout, Transient, Unsupported
+from sync.ports import Target
 from sync.recognise import ConferenceKey
 from tests.passes.conftest import Town
 
@@ -42,6 +44,34 @@ def test_retry_after_is_honoured(town: Town) -> None:
     assert town.calls() == {"c-1": 1}
     town.settle(hours=0.2)
     assert town.calls() == {"c-1": 2}
+
+
+@pytest.mark.parametrize("call", ["update", "read"])
+def test_retry_after_is_honoured_by_a_worker_that_froze_after_its_claim(
+    town: Town, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    town.meet()
+    if call == "read":
+        town.acme.late = [Timeout("no answer")]  # a debt, which is paid by reading
+        town.settle(hours=0.02)
+    claim, begin, asked = town.store.claim, town.acme._begin, list[tuple[str, float]]()
+
+    def frozen(*who: Any) -> Any:
+        claimed = claim(*who)
+        town.clock.advance(0.0 if asked else 60.0)
+        return claimed
+
+    def noted(what: str, target: Target) -> None:
+        asked.append((what, town.clock.now()))
+        begin(what, target)
+
+    monkeypatch.setattr(town.store, "claim", frozen)
+    monkeypatch.setattr(town.acme, "_begin", noted)
+    town.acme.faults = [RateLimited("429", 90.0, alone=True)]
+    town.settle(hours=0.5)
+    (first, refused_at), (_, again_at), *_ = asked
+    assert first == call
+    assert again_at - refused_at >= 90.0
 
 
 @pytest.mark.parametrize("fault", [Refused("400"), Unsupported("no times")], ids=repr)

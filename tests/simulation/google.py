@@ -12,9 +12,9 @@ from typing import Any
 from sync import event
 from sync.channel import Channel
 from sync.cursor import Cursor, LastPage, PageToken, SyncToken
-from sync.errors import AccessLost, Gone, SyncTokenGone, Transient
+from sync.errors import AccessLost, Gone, Overtaken, Refused, SyncTokenGone, Transient
 from sync.event import Event, Unreadable
-from sync.ports import CalendarId, Page, Watch
+from sync.ports import CalendarId, Page, Version, Watch
 from sync.simulator import shapes
 from sync.simulator.errors import ApiError
 from sync.simulator.model import Calendar, Copy, Query
@@ -62,6 +62,8 @@ class WorldCalendar:
         self._overlooks = overlooks
         self._page_size = page_size
         self._pages: dict[str, Query] = {}
+        self.wrote: Callable[[], None] = lambda: None
+        self.unwritable: set[str] = set()  # URLs that somebody's role did not let us write
         self.listings = 0
         self.full_listings = 0
 
@@ -102,6 +104,33 @@ class WorldCalendar:
         if opened.role(SYNC) in HIDING:
             raise AccessLost("the role hides the events")
         return self._parsed(opened, shapes.event(self._world, SYNC, copy), copy)
+
+    def replace_url(self, calendar: CalendarId, version: Version, old: str, new: str) -> str:
+        try:
+            copy = self._world.get(SYNC, calendar.id, version.event_id)
+            carried = copy.shared.get("conferenceData", {})
+            points = [
+                {**point, "uri": new} if point["uri"] == old else point
+                for point in carried.get("entryPoints", ())
+            ]
+            self._world.patch(
+                SYNC,
+                calendar.id,
+                version.event_id,
+                {"conferenceData": {**carried, "entryPoints": points}},
+                if_match=version.etag,
+                conference_version=1,
+            )
+        except ApiError as error:
+            if error.status == 412:
+                raise Overtaken(str(error)) from None
+            if error.status in (404, 410):
+                raise Gone(str(error)) from None
+            self.unwritable.add(new)
+            raise Refused(str(error)) from None
+        self.wrote()
+        written = self._world.get(SYNC, calendar.id, version.event_id)
+        return str(shapes.event(self._world, SYNC, written)["etag"])
 
     def watch(self, calendar: CalendarId, channel_id: str, token: str, address: str, life_s: float) -> Watch:
         body = {"id": channel_id, "type": "web_hook", "address": address, "token": token}

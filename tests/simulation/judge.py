@@ -411,6 +411,7 @@ class Judge:
     def all_is_done(self) -> None:
         """L1 and L2, after healing: all conferences equal their events, and what nobody uses is gone."""
         self.all_is_told(0.0)
+        self._all_is_written()
         for conference in self.unused_since:
             known = self._kept.conferences.get(ConferenceKey(provider.NAME, conference))
             held = known is not None and known.state == "held"
@@ -425,6 +426,22 @@ class Judge:
                 self._fail("L1", f"{name} is still frozen: {record.frozen}")
             if record.lease.owner and record.lease.renewed_at < self._nature.schedule.now - 2 * LEASE_S:
                 self._fail("L3", f"the lease of {name} was never given back")
+
+    def _all_is_written(self) -> None:
+        """L1: the one event that uses a conference says the URL that its provider has told last."""
+        for conference, wish in self._wishes.items():
+            said = self._acme.said.get(conference)
+            exempt = (
+                conference not in self._acme.has
+                or said in self.unwritable
+                or self.is_poisoned(conference)
+                or self._is_out_of_sight(conference)
+            )
+            if said != self._acme.url(conference) or len(wish) != 1 or exempt:
+                continue
+            (use,) = wish
+            if said not in _urls(self._world.calendars[use.calendar].events[use.event]):
+                self._fail("L1", f"{use.event} in {use.calendar} does not say {said}")
 
     def something_is_due(self) -> bool:
         """Whether time alone would bring more. What is refused or hidden is asked for ever, always in vain."""
@@ -483,6 +500,7 @@ class Judge:
         return {*self.ended, *self._acme.deleted}
 
     ended: frozenset[str] | set[str] = frozenset()
+    unwritable: frozenset[str] | set[str] = frozenset()  # join URLs
 
     def _is_out_of_sight(self, conference: str) -> bool:
         """An event that says nothing any more, or cannot be read, carries it, or did when it could be."""
@@ -502,10 +520,14 @@ def _is_hidden(copy: Copy) -> bool:
     return copy.shared.get("summary") in HIDDEN and not copy.cancelled
 
 
-def _carried(copy: Copy) -> str:
+def _urls(copy: Copy) -> list[str]:
     points = copy.shared.get("conferenceData", {}).get("entryPoints", ())
-    links = [point["uri"] for point in points if point["uri"].startswith(OURS)]
-    return links[0].removeprefix(OURS) if links else ""
+    return [point["uri"] for point in points if point["uri"].startswith(OURS)]
+
+
+def _carried(copy: Copy) -> str:
+    links = _urls(copy)
+    return links[0].removeprefix(OURS).partition("?")[0] if links else ""
 
 
 @cache

@@ -55,6 +55,7 @@ class People:
             (1, self._touch),
             (0.5, self._swap_occurrence),
             (0.4, self._clean_up),
+            (1, self._renew_passcode),
         ]
         if not calm:
             self._acts += [
@@ -246,6 +247,13 @@ class People:
             "user": SYNC,
             "role": self._rng.choice(roles),
         }
+
+    def _renew_passcode(self) -> str:
+        if not self._acme.has:
+            return ""
+        name = self._rng.choice(list(self._acme.has))
+        self._acme.passcodes[name] += 1
+        return f"somebody renews the passcode of {name} at the provider"
 
     def _lose_conference(self) -> str:
         if not self._acme.has:

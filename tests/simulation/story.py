@@ -131,7 +131,11 @@ class Story:
         self.people = People(self.world, self.acme, rng, calm=not profile.faults)
         brake = rng.choice((Brake(), Brake(unquestioned=1), Brake(most=1000, unquestioned=1000)))
         self.policy = Policy(
-            rules=Rules((provider.SYSTEM, *KNOWN), frozenset({provider.NAME})),
+            rules=Rules(
+                (provider.SYSTEM, *KNOWN),
+                frozenset({provider.NAME}),
+                written_back=frozenset({provider.NAME}),
+            ),
             buckets=Buckets(5.0, 2.0),
             backoff=Backoff(5.0, 300.0),
             brake=brake,
@@ -152,6 +156,7 @@ class Story:
         self.calendar = WorldCalendar(
             self.world, rng, self._mischief, self._overlooks, rng.choice((2, 5, 250))
         )
+        self.calendar.wrote, self.judge.unwritable = self._wrote, self.calendar.unwritable
         nature.slow = rng.choice(("", "calendar", "provider"))
         self.tasks = Tasks(nature, self._work)
         self.clocks = [
@@ -229,6 +234,11 @@ class Story:
             if rng.random() < weather.twice_push:
                 counts["notification twice"] += 1
                 self._notify(message, rng.uniform(0.1, 30.0))
+
+    def _wrote(self) -> None:
+        """We ourselves have changed an event, and are told of it like everybody."""
+        self.judge.look()
+        self._carry_notifications()
 
     def _notify(self, message: Message, in_s: float, tries: int = 0) -> None:
         def deliver() -> None:

@@ -9,12 +9,7 @@ from sync.codes import Code
 from tests.simulation.story import Ending
 from tests.simulation.weather import FATES
 
-NOT_YET = {
-    Code.PRECONDITION_FAILED,
-    Code.OBSERVED,
-    Code.OWN_ECHO,
-    Code.WRITTEN_BACK,
-}  # nothing decides these so far
+NOT_HERE = {Code.OBSERVED}  # no story observes
 BRANCHES = (
     "debt paid",
     "intent of a predecessor",
@@ -41,7 +36,7 @@ BRANCHES = (
     "task tried again",
 )
 FAULTS = tuple(f"{door} call {fate}" for door, fates in FATES.items() for fate in fates)
-CODES = tuple(f"code {code}" for code in Code if code not in NOT_YET)
+CODES = tuple(f"code {code}" for code in Code if code not in NOT_HERE)
 
 
 @dataclass

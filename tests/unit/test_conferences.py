@@ -293,6 +293,12 @@ def test_what_a_provider_cannot_take_is_not_promised_to_it() -> None:
         wired(Book(), tell=frozenset({"invitees"})).rules()
 
 
+def test_links_are_written_back_of_providers_that_tell_them_and_are_wanted() -> None:
+    assert wired(Book()).rules().written_back == frozenset()
+    with pytest.raises(Misconfigured, match="provider rooms: it never tells a join URL"):
+        wired(Book(), write_back=True).rules()
+
+
 def test_what_workers_share_is_in_the_record_of_their_account() -> None:
     book = Book()
     shared = wired(book).provider("rooms", "emea").context.shared  # type: ignore[attr-defined]

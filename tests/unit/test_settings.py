@@ -457,9 +457,9 @@ def with_accounts(accounts: object, **more: object) -> dict[str, object]:
 
 def test_accounts_and_what_is_told_are_read(environ: dict[str, str]) -> None:
     accounts = {"emea": {"organizers": ["Emea.Example.com"], "options": {"key": {"secret": ZOOM_SECRET}}}}
-    document = with_accounts(accounts, tell=["agenda"])
+    document = with_accounts(accounts, tell=["agenda"], write_back=True)
     (provider,) = read(environ | {"SYNC_CONFERENCES": json.dumps(document)}, "worker").providers
-    assert provider.tell == {"agenda"}
+    assert (provider.tell, provider.write_back) == ({"agenda"}, True)
     (account,) = provider.accounts
     assert (account.name, account.organizers) == ("emea", {"emea.example.com"})
     assert account.options == {"key": SecretPlace(secret=ZOOM_SECRET)}
@@ -480,6 +480,7 @@ def test_accounts_and_what_is_told_are_read(environ: dict[str, str]) -> None:
             "x.example has more than one account",
         ),
         (with_accounts({}, tell="agenda"), "tell is not a list"),
+        (with_accounts({}, write_back="yes"), "write_back is neither true nor false"),
         (with_accounts({}, tell=["agend"]), "agend is nothing to tell; did you mean agenda"),
     ],
 )
