@@ -10,12 +10,14 @@ import hashlib
 import hmac
 import re
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 TOKEN_MAX = 256
 _TOKEN = re.compile(r"1\.([a-z0-9]{1,16})\.([a-z2-7]{26})\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
-_KEY_LINE = re.compile(r"([a-z0-9]{1,16}):([A-Za-z0-9_-]{43}=?)", re.ASCII)
+_KEY_LINE = re.compile(r"([a-z0-9]{1,16}):([A-Za-z0-9_-]{43}=?)(?:\s+(\S+))?", re.ASCII)
 _NO_KEY = b"\0" * 32  # a MAC is computed for unknown key ids too, so that time tells nothing
 _ANSWER_S = 3600.0  # an opening that nobody has finished within this time never will be
 
@@ -26,6 +28,7 @@ class Key:
 
     id: str
     secret: bytes
+    made_at: float | None = None  # seconds since the epoch, where that is known
 
     def __repr__(self) -> str:
         return f"Key({self.id!r}, …)"
@@ -45,22 +48,36 @@ class Keys:
         return self.oldest_first[-1]
 
 
-def parse_keys(text: str) -> Keys:
-    """Read lines `id:base64url` (32 bytes), newest last. Raises ValueError naming the line, not its contents."""
+def parse_keys(*files: str) -> Keys:
+    """Read lines `id:base64url` (32 bytes), with the time the key was made or without, of all files as of one.
+
+    Those without a time are taken as they stand, newest last; those with one are newer, and their time tells which
+    is the newest. Raises ValueError naming the line, not its contents.
+    """
     keys: list[Key] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
+    lines = (line.strip() for file in files for line in file.splitlines())
+    for number, line in enumerate(lines, start=1):
+        if not line:
             continue
-        match = _KEY_LINE.fullmatch(line.strip())
+        match = _KEY_LINE.fullmatch(line)
         if match is None:
             raise ValueError(f"line {number} is not `id:base64url of 32 bytes`")
-        key = Key(match[1], base64.urlsafe_b64decode(match[2].rstrip("=") + "="))
+        secret = base64.urlsafe_b64decode(match[2].rstrip("=") + "=")
+        key = Key(match[1], secret, _made_at(number, match[3]) if match[3] else None)
         if key.id in (known.id for known in keys):
             raise ValueError(f"line {number} repeats a key id")
         keys.append(key)
     if not keys:
         raise ValueError("there is no key")
-    return Keys(tuple(keys))
+    return Keys(tuple(sorted(keys, key=lambda key: key.made_at or 0.0)))
+
+
+def _made_at(number: int, text: str) -> float:
+    with suppress(ValueError):
+        made = datetime.fromisoformat(text)
+        if made.tzinfo is not None:
+            return made.timestamp()
+    raise ValueError(f"line {number} ends in no time like 2026-01-31T12:00:00Z")
 
 
 def calendar_key(salt: bytes, calendar_id: str) -> str:

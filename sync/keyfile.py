@@ -1,11 +1,11 @@
-"""The channel keys, from the file that a secret is mounted as: no request ever waits for a disk.
+"""The channel keys, from the files that secrets are mounted as: no request ever waits for a disk.
 
 They are read at start and re-read by a thread of its own, never on the way of a refusal.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sync.channel import Key, Keys, parse_keys
@@ -19,12 +19,12 @@ class KeyFile:
 
     def __init__(
         self,
-        path: Path,
+        paths: Sequence[Path],
         reread_s: float,
         monotonic: Callable[[], float],
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._path = path
+        self._paths = tuple(paths)
         self._reread_s = reread_s
         self._monotonic = monotonic
         self._now = now
@@ -69,16 +69,20 @@ class KeyFile:
 
     def _read(self) -> Keys:
         self._begun += 1
-        keys = parse_keys(self._path.read_text("utf-8"))
-        since = self._monotonic() if self._known_since else self._monotonic() - self._age()
-        self._known_since = {key.id: self._known_since.get(key.id, since) for key in keys.oldest_first}
+        keys = parse_keys(*(path.read_text("utf-8") for path in self._paths))
+        now, first = self._monotonic(), not self._known_since
+        self._known_since = {
+            key.id: self._known_since.get(key.id, now - self._age(key) if first else now)
+            for key in keys.oldest_first
+        }
         strangers = list(self._strangers.items())  # at once: requests add to them meanwhile
         self._strangers = {each: seen for each, seen in strangers if self._begun - seen <= _REMEMBERED}
         return keys
 
-    def _age(self) -> float:
-        """How long ago the file was written: a process that has just started need not be the first to read it."""
-        return max(0.0, self._now() - self._path.stat().st_mtime)
+    def _age(self, key: Key) -> float:
+        """For how long it was there to be read: a process that has just started need not be the first to do so."""
+        made_at = key.made_at or max(path.stat().st_mtime for path in self._paths)
+        return max(0.0, self._now() - made_at)
 
     def _reread_for_ever(self) -> None:
         pause = threading.Event()

@@ -5,6 +5,7 @@ Light on purpose: the webhook reads it on its cold path. docs/settings.md says w
 
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -112,7 +113,7 @@ class Settings:
 
     sqlite: Path | None  # the store; None: Firestore
     queue: str  # the full name of a Cloud Tasks queue; empty: tasks are kept beside the SQLite store
-    channel_keys: Path
+    channel_keys: tuple[Path, ...]  # read as one file
     times: Times
     project: str
     region: str
@@ -237,16 +238,18 @@ class _Reader:
             if not self.text(name):
                 self._problem(f"{what} needs {name}.")
 
-    def channel_keys(self) -> Path:
-        path = self.text("SYNC_CHANNEL_KEYS")
-        if not path:
+    def channel_keys(self) -> tuple[Path, ...]:
+        paths = [path for path in self.text("SYNC_CHANNEL_KEYS").split(os.pathsep) if path]
+        if not paths:
             self._problem("SYNC_CHANNEL_KEYS is missing: the path of the channel keys.")
-        elif (text := self._file("SYNC_CHANNEL_KEYS", path)) is not None:
+        texts = [self._file("SYNC_CHANNEL_KEYS", path) for path in paths]
+        readable = [text for text in texts if text is not None]
+        if readable and len(readable) == len(texts):
             try:
-                parse_keys(text)
+                parse_keys(*readable)
             except ValueError as problem:
                 self._problem(f"SYNC_CHANNEL_KEYS names a file without good keys: {problem}.")
-        return Path(path)
+        return tuple(map(Path, paths))
 
     def times(self) -> Times:
         known = [each.name for each in fields(Times)]

@@ -145,6 +145,23 @@ def test_keys_are_read_with_and_without_padding_and_blank_lines(text: str) -> No
     assert parse_keys(text) == Keys((OLD,))
 
 
+def test_keys_of_several_files_are_told_apart_by_the_time_they_were_made() -> None:
+    newer, older = f"{line(NEW)} 2026-01-31T12:00:00Z\n", f"{line(OLD)} 2026-01-31T12:59:59+01:00\n"
+    for files in ((newer, older), (older, newer), (older + newer,), (newer + older,)):
+        keys = parse_keys(*files)
+        assert [key.id for key in keys.oldest_first] == ["k1", "k2"]
+        assert keys.newest == Key(NEW.id, NEW.secret, made_at=1769860800.0)
+
+
+def test_a_key_of_unknown_age_is_older_than_those_with_a_time() -> None:
+    assert parse_keys(f"{line(NEW)} 1999-01-01T00:00:00Z", line(OLD)).newest.id == "k2"
+
+
+def test_a_key_may_be_in_one_file_only() -> None:
+    with pytest.raises(ValueError, match=r"^line 2 repeats a key id$"):
+        parse_keys(line(OLD), line(OLD))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -153,7 +170,9 @@ def test_keys_are_read_with_and_without_padding_and_blank_lines(text: str) -> No
         ("k1", "line 1 is not"),
         (f"{line(OLD)}\nsecret", "line 2 is not"),
         (f"{line(OLD)}\n\nsecret", "line 3 is not"),
-        (f"{line(OLD)} {line(NEW)}", "line 1 is not"),
+        (f"{line(OLD)} {line(NEW)}", "line 1 ends in no time"),
+        (f"{line(OLD)} 2026-01-31T12:00:00", "line 1 ends in no time"),
+        (f"{line(OLD)} 2026-01-31T12:00:00Z soon", "line 1 is not"),
         ("K1:" + line(OLD)[3:], "line 1 is not"),
         ("k" * 17 + line(OLD)[2:], "line 1 is not"),
         (line(OLD)[:-2], "line 1 is not"),

@@ -3,6 +3,7 @@
 import base64
 import os
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def keys(path: Path, clock: ManualClock) -> KeyFile:
 
 def opened(path: Path, clock: ManualClock) -> KeyFile:
     """As a process that starts now, by its clock, reads the file."""
-    return KeyFile(path, PERIOD, clock.monotonic, clock.now)
+    return KeyFile([path], PERIOD, clock.monotonic, clock.now)
 
 
 def written_at(path: Path, clock: ManualClock, seconds_ago: float) -> None:
@@ -56,7 +57,7 @@ def test_the_keys_are_there_from_the_start(keys: KeyFile) -> None:
 def test_without_readable_keys_nothing_starts(path: Path, clock: ManualClock, contents: str | None) -> None:
     path.unlink() if contents is None else path.write_text(contents)
     with pytest.raises((OSError, ValueError)):
-        KeyFile(path, PERIOD, clock.monotonic)
+        KeyFile([path], PERIOD, clock.monotonic)
 
 
 def test_a_new_key_verifies_as_soon_as_it_was_read(keys: KeyFile, path: Path) -> None:
@@ -80,7 +81,7 @@ def test_while_the_file_cannot_be_read_the_last_good_keys_serve(
 
 def test_one_thread_rereads_however_often_it_is_started(path: Path) -> None:
     changed = threading.Event()
-    keys = KeyFile(path, 0.01, lambda: 0.0)
+    keys = KeyFile([path], 0.01, lambda: 0.0)
     keys.reread = changed.set  # type: ignore[method-assign]
     before = threading.active_count()
     keys.keep_fresh()
@@ -137,6 +138,39 @@ def test_a_process_that_has_just_started_leaves_time_for_a_key_that_was_just_wri
     assert keys.signing_key() == K1
     clock.advance(2 * PERIOD)
     assert keys.signing_key() == K2
+
+
+@pytest.mark.parametrize(("seconds_ago", "signs"), [(2 * PERIOD - 1, "k1"), (2 * PERIOD, "k2")])
+def test_a_process_that_has_just_started_believes_the_time_in_the_file_and_not_that_of_the_file(
+    tmp_path: Path, clock: ManualClock, seconds_ago: float, signs: str
+) -> None:
+    """Of a mounted secret, nobody says what the time of the file means."""
+    files = [tmp_path / "even", tmp_path / "odd"]
+    for file, key, ago in zip(files, (K2, K1), (seconds_ago, 86400.0), strict=True):
+        write(file, key)
+        made_at = datetime.fromtimestamp(clock.now() - ago, UTC)
+        file.write_text(f"{file.read_text().strip()} {made_at.isoformat()}\n")
+        written_at(file, clock, 10 * PERIOD if signs == "k1" else 0)
+    assert KeyFile(files, PERIOD, clock.monotonic, clock.now).signing_key().id == signs
+
+
+def test_a_slot_that_is_written_anew_brings_a_key_and_takes_the_older_one_away(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """Two secrets, each with one key, whose older one is replaced: docs/decisions/7-channel-keys.md."""
+    even, odd = tmp_path / "even", tmp_path / "odd"
+    write(even, K2)
+    write(odd, K1)
+    keys = KeyFile([odd, even], PERIOD, clock.monotonic, clock.now)
+    clock.advance(2 * PERIOD)
+    assert keys.signing_key() == K2
+    write(odd, K3)
+    odd.write_text(f"{odd.read_text().strip()} {datetime.fromtimestamp(clock.now(), UTC).isoformat()}")
+    keys.reread()
+    assert [key.id for key in keys.keys.oldest_first] == ["k2", "k3"]
+    assert keys.signing_key() == K2
+    clock.advance(2 * PERIOD)
+    assert keys.signing_key().id == "k3"
 
 
 def test_a_withdrawn_key_signs_no_more(keys: KeyFile, path: Path, clock: ManualClock) -> None:
@@ -248,7 +282,7 @@ def test_a_stranger_at_the_door_does_not_disturb_the_rereading(
 @pytest.mark.parametrize("pause_s", [366 * 86400.0, 1e12])
 def test_the_thread_survives_any_pause(path: Path, pause_s: float) -> None:
     before = {*threading.enumerate()}
-    KeyFile(path, pause_s, lambda: 0.0).keep_fresh()
+    KeyFile([path], pause_s, lambda: 0.0).keep_fresh()
     (reader,) = {*threading.enumerate()} - before
     reader.join(0.05)
     assert reader.is_alive()

@@ -43,7 +43,7 @@ class Door:
     def __init__(self, path: Path) -> None:
         self.path, self.clock, self.queue = path, ManualClock(), Shelf()
         self.write(K1)
-        self.keys = KeyFile(path, PERIOD, self.clock.monotonic)
+        self.keys = KeyFile([path], PERIOD, self.clock.monotonic)
         self.receiver = Receiver(self.keys, self.queue, self.clock, Buckets())
 
     def write(self, *keys: Key) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_little_is_needed_and_the_rest_has_defaults(environ: dict[str, str]) -> 
     assert read(environ, "worker") == Settings(
         sqlite=Path("/var/sync.db"),
         queue="",
-        channel_keys=Path(environ["SYNC_CHANNEL_KEYS"]),
+        channel_keys=(Path(environ["SYNC_CHANNEL_KEYS"]),),
         times=Times(),
         project="",
         region="",
@@ -293,6 +294,21 @@ def test_a_file_of_keys_is_judged_without_being_quoted(environ: dict[str, str]) 
     (problem,) = problems(environ, "webhook")
     assert problem.startswith("SYNC_CHANNEL_KEYS names a file without good keys: line 2 ")
     assert "hush" not in problem
+
+
+def test_the_channel_keys_may_be_in_several_files(environ: dict[str, str], tmp_path: Path) -> None:
+    even, odd = tmp_path / "even", tmp_path / "odd"
+    odd.write_text(f"{KEY_LINE} 2026-01-31T12:00:00Z\n", encoding="utf-8")
+    environ["SYNC_CHANNEL_KEYS"] = f"{even}{os.pathsep}{odd}"
+    assert problems(environ) == (
+        "SYNC_CHANNEL_KEYS names a file that cannot be read: No such file or directory.",
+    )
+    even.write_text(KEY_LINE, encoding="utf-8")
+    assert problems(environ) == (
+        "SYNC_CHANNEL_KEYS names a file without good keys: line 2 repeats a key id.",
+    )
+    even.write_text(KEY_LINE.replace("k1", "k2"), encoding="utf-8")
+    assert read(environ, "worker").channel_keys == (even, odd)
 
 
 def test_a_file_that_is_no_text_is_a_problem_and_no_crash(environ: dict[str, str]) -> None:
