@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Request, Response, jsonify
 
-from sync import logs, wiring
+from sync import logs, trace, wiring
 from sync.errors import Misconfigured, Rejected, SyncError, Transient
 from sync.receive import Reception
 from sync.version import VERSION
@@ -113,6 +113,11 @@ def _enter(request: Request, routes: Mapping[str, Mapping[str, Route]], misconfi
     route = methods.get(request.method)
     if route is None:
         return Response(status=405, headers={"Allow": ", ".join(methods)})
+    with trace.within(request.headers.get("traceparent", "")):
+        return _follow(route, request, misconfigured)
+
+
+def _follow(route: Route, request: Request, misconfigured: int) -> Response:
     try:
         return route(request)
     except Misconfigured as error:
@@ -125,7 +130,7 @@ def _enter(request: Request, routes: Mapping[str, Mapping[str, Route]], misconfi
     except SyncError as error:  # raised on purpose, but not for us: somebody must look, and it comes again
         return _record(request, 500, "ERROR", why=str(error))
     except Exception as error:  # a bug of ours: told once, in full, and the request is sent again
-        logs.write_bug(error, path=_place(request))
+        logs.write_bug(error, httpRequest=_told(request, 500))
         return Response(status=500)
 
 
@@ -148,6 +153,10 @@ def _done(request: Request) -> Response:
 def _record(
     request: Request, status: int, severity: logs.Severity = "INFO", **fields: logs.Value
 ) -> Response:
-    trace = request.headers.get("traceparent", "")
-    logs.write(logs.Record.REQUEST, severity, trace=trace, path=_place(request), status=status, **fields)
+    logs.write(logs.Record.REQUEST, severity, httpRequest=_told(request, status), **fields)
     return Response(status=status)
+
+
+def _told(request: Request, status: int) -> Mapping[str, logs.Value]:
+    """As Cloud Logging has it. Who asked, and how long it took, the platform's own record of the request tells."""
+    return {"requestMethod": request.method, "requestUrl": _place(request), "status": status}

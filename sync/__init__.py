@@ -25,7 +25,7 @@ The house, in reading order:
     tenure           what is done under one calendar's lease
     ports            what all of these ask of the world outside
     account words cursor lease channel codes errors policy records   nouns, tables and arithmetic
-    settings keyfile logs wiring                          the environment, the keys, the records, the one assembly
+    settings keyfile logs trace wiring                    the environment, the keys, the records, the one assembly
     google conferences local                              adapters: they know ports and nouns, never use cases
     simulator cli testing                                 a stand-in for Google; the command line; for plug-ins
 """

@@ -7,15 +7,21 @@ import json
 import logging
 import math
 import os
-import re
 import sys
+import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
+from sync import trace
 from sync.errors import SyncError
+from sync.version import VERSION
 
 Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
 Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
@@ -23,10 +29,6 @@ Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Valu
 TEXT_LIMIT = 512
 _FRAMES = 40  # of a stack, the innermost: even a runaway recursion stays one readable record
 _REPORTED_ERROR = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent"
-# W3C Trace Context, "traceparent Header": version, trace id, parent id, flags.
-_TRACEPARENT = re.compile(
-    r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}", re.ASCII
-)
 
 
 class Record(StrEnum):
@@ -49,9 +51,53 @@ class Record(StrEnum):
     BUG = "bug"
 
 
+class Asked(StrEnum):
+    """Requests that are counted where they are sent, and told with the verdict of the operation they were for."""
+
+    CALENDAR = "calendar_requests"
+    PROVIDER = "provider_requests"
+
+
+# The last word of each kind of operation, and what it tells that others have counted.
+_VERDICTS = {
+    Record.PASS: (Asked.CALENDAR, Asked.PROVIDER),
+    Record.CONVERGE: (Asked.CALENDAR,),
+    Record.SWEEP: (),
+}
+
+
+@dataclass(slots=True)
+class _Operation:
+    id: str
+    begun: bool = False  # a line of it was written
+    asked: Counter[Asked] = field(default_factory=Counter)
+
+
+_current: ContextVar[_Operation | None] = ContextVar("operation", default=None)
+
+
+@contextmanager
+def operation(operation_id: str) -> Iterator[None]:
+    """Lines that this thread writes within belong together: a pass, or one run of a job."""
+    before = _current.set(_Operation(operation_id))
+    try:
+        yield
+    finally:
+        _current.reset(before)
+
+
+def count(asked: Asked) -> None:
+    """One request more was sent for the present operation."""
+    if (present := _current.get()) is not None:
+        present.asked[asked] += 1
+
+
 def write(record: Record, severity: Severity = "INFO", /, **fields: Value) -> None:
-    """Write one line. A field named `trace` is a request's traceparent header, and ties the line to it."""
-    _line(record, severity, _plain_fields(fields))
+    """Write one line. It also tells who wrote it, and to which request and operation it belongs."""
+    caller = sys._getframe(1)
+    _line(
+        record, severity, _plain(fields), (caller.f_code.co_filename, caller.f_lineno, caller.f_code.co_name)
+    )
 
 
 def write_bug(error: BaseException, /, **fields: Value) -> None:
@@ -60,10 +106,14 @@ def write_bug(error: BaseException, /, **fields: Value) -> None:
     Without locals, and without the message of an error that is not ours: both may hold what somebody wrote into
     a calendar.
     """
-    bug = {"@type": _REPORTED_ERROR, "error": _name(error), "stack_trace": _stack(error)}
+    frames = [
+        (frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    bug = {"@type": _REPORTED_ERROR, "error": _name(error), "stack_trace": _stack(frames, error)}
     if isinstance(error, SyncError):
         bug["why"] = str(error)[:TEXT_LIMIT]
-    _line(Record.BUG, "ERROR", {**_plain_fields(fields), **bug})
+    _line(Record.BUG, "ERROR", _plain(fields) | bug, frames[-1] if frames else None)
 
 
 def quiet_libraries() -> None:
@@ -74,36 +124,80 @@ def quiet_libraries() -> None:
 class _Wordless(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         severity: Severity = "ERROR" if record.levelno >= logging.ERROR else "WARNING"
-        write(Record.LIBRARY, severity, logger=record.name, at=f"{record.module}:{record.lineno}")
+        place = (record.pathname, record.lineno, record.funcName or "")
+        _line(Record.LIBRARY, severity, {"logger": record.name}, place)
 
 
-def _line(record: Record, severity: Severity, fields: Mapping[str, object]) -> None:
-    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = {"severity": severity, "message": record, "time": time, **fields}
+_Place = tuple[str, int, str]  # a file, a line of it, and the function there
+
+
+def _line(record: Record, severity: Severity, fields: Mapping[str, object], place: _Place | None) -> None:
     # ASCII, so that no control character, line separator or terminal escape in it is ever taken for one; and
-    # one call, so that lines of several threads and processes do not mix.
-    sys.stdout.write(json.dumps(line, ensure_ascii=True, separators=(",", ":")) + "\n")
-    sys.stdout.flush()
+    # one call, so that lines of several threads and processes do not mix. With LOG_EXECUTION_ID set,
+    # functions-framework puts a stream over standard output that makes two calls of it, and changes the span.
+    out = getattr(sys.stdout, "stream", sys.stdout)
+    entry = _entry(record, severity, fields, place)
+    out.write(json.dumps(entry, ensure_ascii=True, separators=(",", ":")) + "\n")
+    out.flush()
 
 
-def _plain_fields(fields: Mapping[str, Value]) -> Mapping[str, object]:
-    plain = {name: _plain(value) for name, value in fields.items() if name != "trace"}
-    return {**_trace(str(fields.get("trace", ""))), **plain}
-
-
-def _trace(traceparent: str) -> Mapping[str, str]:
-    # Asked for here and not of the settings: a line that says that they are broken has a request too.
-    project = os.environ.get("SYNC_PROJECT", "")
-    match = _TRACEPARENT.fullmatch(traceparent)
-    if match is None or not project:
-        return {}
+def _entry(
+    record: Record, severity: Severity, fields: Mapping[str, object], place: _Place | None
+) -> dict[str, object]:
+    """The keys are those that Cloud Logging takes out of a line ("Structured logging", special fields)."""
+    at_ns = time.time_ns()
     return {
-        "logging.googleapis.com/trace": f"projects/{project}/traces/{match[1]}",
-        "logging.googleapis.com/spanId": match[2],
+        **fields,
+        "severity": severity,
+        "message": record,
+        "time": f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{at_ns % 10**9 // 1000:06}Z",
+        # Unlike any other, whichever process writes it: a line that is taken in twice is kept once. And in order.
+        "logging.googleapis.com/insertId": f"{at_ns:016x}{os.urandom(6).hex()}",
+        "logging.googleapis.com/labels": {"version": VERSION},
+        **_source(place),
+        **_traced(),
+        **_operated(record),
     }
 
 
-def _plain(value: Value) -> object:
+def _source(place: _Place | None) -> Mapping[str, object]:
+    if place is None:
+        return {}
+    file, line, function = place
+    source = {"file": _relative(file), "line": str(line), "function": function}
+    return {"logging.googleapis.com/sourceLocation": source}
+
+
+def _traced() -> Mapping[str, object]:
+    # Asked for here and not of the settings: a line that says that they are broken has a request too.
+    project = os.environ.get("SYNC_PROJECT", "")
+    present = trace.current()
+    if present is None or not project:
+        return {}
+    return {
+        "logging.googleapis.com/trace": f"projects/{project}/traces/{present.id}",
+        "logging.googleapis.com/spanId": present.span,
+        "logging.googleapis.com/trace_sampled": present.sampled,
+    }
+
+
+def _operated(record: Record) -> Mapping[str, object]:
+    """To which operation a line belongs; with its verdict also what it has cost."""
+    present = _current.get()
+    if present is None:
+        return {}
+    told = {"id": present.id, "producer": "sync", "first": not present.begun, "last": record in _VERDICTS}
+    present.begun = True
+    cost = {asked.value: present.asked[asked] for asked in _VERDICTS.get(record, ())}
+    return {"logging.googleapis.com/operation": told, **cost}
+
+
+def _plain(fields: Mapping[str, Value]) -> dict[str, object]:
+    """What there is nothing to say of is left out."""
+    return {name: _plain_value(value) for name, value in fields.items() if value not in (None, "")}
+
+
+def _plain_value(value: Value) -> object:
     """The value as JSON can say it, its texts cut."""
     match value:
         case str():
@@ -111,9 +205,9 @@ def _plain(value: Value) -> object:
         case float() if not math.isfinite(value):
             return str(value)
         case Mapping():
-            return {name[:TEXT_LIMIT]: _plain(inner) for name, inner in value.items()}
+            return {name[:TEXT_LIMIT]: _plain_value(inner) for name, inner in value.items()}
         case Sequence():
-            return [_plain(inner) for inner in value]
+            return [_plain_value(inner) for inner in value]
     return value
 
 
@@ -122,13 +216,10 @@ def _name(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _stack(error: BaseException) -> str:
+def _stack(frames: Sequence[_Place], error: BaseException) -> str:
     """Frames in Python's own form, which is what Error Reporting parses, innermost last."""
-    frames = [
-        f'  File "{_relative(frame.f_code.co_filename)}", line {line}, in {frame.f_code.co_name}'
-        for frame, line in traceback.walk_tb(error.__traceback__)
-    ]
-    return "\n".join(("Traceback (most recent call last):", *frames[-_FRAMES:], _name(error)))
+    told = [f'  File "{_relative(file)}", line {line}, in {function}' for file, line, function in frames]
+    return "\n".join(("Traceback (most recent call last):", *told[-_FRAMES:], _name(error)))
 
 
 def _relative(path: str) -> str:

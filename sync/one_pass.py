@@ -1,11 +1,15 @@
 """One run over one calendar: claim -> pull -> apply -> close. All roads to the calendar end here."""
 
 import random
+from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import assert_never
 
 from sync import logs, wake
 from sync.apply import Applied, apply
+from sync.codes import Code
 from sync.errors import AccessLost, LeaseLost, SyncError, Transient
 from sync.ledger import Ledger
 from sync.policy import Policy
@@ -17,29 +21,103 @@ _FROZEN_S = 60.0  # until a calendar that refused us is looked at again; it doub
 _ROUNDS = 5  # times round for changes that came meanwhile, before another worker may have a turn
 
 
+class PassOutcome(StrEnum):
+    """What a pass has come to, in log records and metrics."""
+
+    DONE = "done"
+    IDLE = "idle"  # nothing to do: unknown, inactive, or looked at since it was asked for
+    BUSY = "busy"  # somebody holds the lease: looked at again when that ends
+    HANDED_OVER = "handed_over"  # out of time, or much came meanwhile: goes on in another pass; no failure
+    OVERTAKEN = "overtaken"  # left to the new holder of the lease
+    FROZEN = "frozen"  # the calendar refused us
+    FAILED = "failed"  # tried again
+    BROKEN_OFF = "broken_off"  # by an error that nobody expected
+
+
+_SEVERITIES: dict[PassOutcome, logs.Severity] = {
+    PassOutcome.OVERTAKEN: "WARNING",
+    PassOutcome.FROZEN: "WARNING",
+    PassOutcome.FAILED: "WARNING",
+    PassOutcome.BROKEN_OFF: "ERROR",
+}
+
+
+@dataclass(slots=True)
+class _Report:
+    """All that the one record of a pass tells."""
+
+    calendar: str
+    outcome: PassOutcome = PassOutcome.BROKEN_OFF
+    why: str = ""
+    listing: str = "none"
+    rounds: int = 0
+    pages: int = 0
+    items: int = 0
+    provider_calls: int = 0
+    codes: Counter[Code] = field(default_factory=Counter)
+
+    def add(self, pulled: Pulled, applied: Applied) -> None:
+        self.rounds += 1
+        self.listing = "full" if pulled.full or self.listing == "full" else "incremental"
+        self.pages += pulled.pages
+        self.items += pulled.items
+        self.provider_calls += applied.calls
+        self.codes += pulled.codes + applied.codes
+
+    def write(self) -> None:
+        logs.write(
+            logs.Record.PASS,
+            _SEVERITIES.get(self.outcome, "INFO"),
+            calendar=self.calendar,
+            outcome=self.outcome,
+            why=self.why,
+            listing=self.listing,
+            rounds=self.rounds,
+            pages=self.pages,
+            items=self.items,
+            provider_calls=self.provider_calls,
+            codes=dict(sorted(self.codes.items())),
+        )
+
+
 def one_pass(outside: Outside, policy: Policy, calendar_key: str, owner: str, generation: int = 0) -> None:
-    """Look at one calendar. Raises Transient when the queue should try again."""
-    claim = outside.store.claim(calendar_key, owner, generation)
+    """Look at one calendar. Raises Transient when the queue should try again.
+
+    `owner`: a name that no other pass ever has. Whatever comes of it, one record tells.
+    """
+    report = _Report(calendar_key)
+    with logs.operation(owner):
+        try:
+            report.outcome = _claimed(
+                outside, policy, outside.store.claim(calendar_key, owner, generation), report
+            )
+        except SyncError as error:
+            report.outcome, report.why = PassOutcome.FAILED, str(error)
+            raise
+        finally:
+            report.write()
+
+
+def _claimed(outside: Outside, policy: Policy, claim: Claimed | Busy | Idle, report: _Report) -> PassOutcome:
     match claim:
         case Idle():
-            logs.write(logs.Record.PASS, calendar=calendar_key, outcome="nothing to do")
+            return PassOutcome.IDLE
         case Busy():
-            outside.queue.create(wake.after_lease(calendar_key, claim.fence, claim.generation, claim.ends_at))
-            logs.write(
-                logs.Record.PASS, calendar=calendar_key, outcome="busy: looked at again after the lease"
-            )
+            key = report.calendar
+            outside.queue.create(wake.after_lease(key, claim.fence, claim.generation, claim.ends_at))
+            return PassOutcome.BUSY
         case Claimed():
-            _under_lease(Tenure(outside, policy, claim))
+            return _under_lease(Tenure(outside, policy, claim), report)
         case _:
             assert_never(claim)
 
 
-def _under_lease(tenure: Tenure) -> None:
+def _under_lease(tenure: Tenure, report: _Report) -> PassOutcome:
     key = tenure.record.key
     try:
-        _rounds(tenure)
+        return _rounds(tenure, report)
     except LeaseLost:
-        logs.write(logs.Record.PASS, "WARNING", calendar=key, outcome="overtaken: left to the new holder")
+        return PassOutcome.OVERTAKEN
     except AccessLost as error:
         again_s = min(tenure.policy.sweep_s, _FROZEN_S * 2.0 ** min(tenure.record.failures, 20))
         again_at = tenure.now() + again_s
@@ -49,29 +127,30 @@ def _under_lease(tenure: Tenure) -> None:
         )
         _wake(tenure, again_at)
         logs.write(logs.Record.ACCESS_LOST, "ERROR", calendar=key, why=str(error))
-    except SyncError as error:
+        return PassOutcome.FROZEN
+    except SyncError:
         _give_back(tenure)
-        logs.write(logs.Record.PASS, "WARNING", calendar=key, outcome="failed: tried again", why=str(error))
         raise
 
 
-def _rounds(tenure: Tenure) -> None:
+def _rounds(tenure: Tenure, report: _Report) -> PassOutcome:
     """Until nothing newer has come, or others should have a turn."""
     for _ in range(_ROUNDS):
         pulled = pull(tenure)
         applied = apply(tenure, pulled)
-        _log(tenure, pulled, applied)
+        report.add(pulled, applied)
         if not pulled.complete:
             break
         due_at = _due_at(tenure, applied)
         if _close(tenure, Closing(due_at, applied.work_at, pulled.progress)):
             if applied.work_at is not None:
                 _wake(tenure, applied.work_at)
-            return
+            return PassOutcome.DONE
         if pulled.progress != Progress():  # going round must not lose a listing that took a whole pass
             tenure.change(_nothing, pulled.progress)
         tenure.record = tenure.outside.store.calendar(tenure.record.key) or tenure.record
     _hand_over(tenure)
+    return PassOutcome.HANDED_OVER
 
 
 def _nothing(_book: Ledger, _now: float) -> None:
@@ -116,16 +195,3 @@ def _last_word(tenure: Tenure, closing: Closing) -> None:
 def _wake(tenure: Tenure, at: float) -> None:
     outside = tenure.outside
     wake.wake(outside.queue, outside.clock, tenure.policy.buckets, tenure.record.key, at)
-
-
-def _log(tenure: Tenure, pulled: Pulled, applied: Applied) -> None:
-    logs.write(
-        logs.Record.PASS,
-        calendar=tenure.record.key,
-        outcome="done" if pulled.complete else "out of time: goes on in another pass",
-        listing="full" if pulled.full else "incremental",
-        pages=pulled.pages,
-        items=pulled.items,
-        provider_calls=applied.calls,
-        codes=dict(sorted((pulled.codes + applied.codes).items())),
-    )

@@ -8,23 +8,30 @@ Queue         keeps a task until the worker has answered it with success, at lea
 Clock         the time of day and a monotonic clock.
 
 Every call may raise Transient: whether it took effect is then not known, and the caller must be right either way.
+
+The public door comes here for its queue, so the nouns of all others are named for their types alone.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sync.account import Account
-from sync.channel import Channel
-from sync.conference import Conference
-from sync.cursor import Bookmark, Cursor, PageEnd
-from sync.event import Event, Unreadable
-from sync.lease import Hold, Lease
-from sync.ledger import Ledger, Link
-from sync.meeting import Meeting
-from sync.recognise import ConferenceKey, System
+from sync.lease import Lease
+
+if TYPE_CHECKING:
+    from sync.account import Account
+    from sync.channel import Channel
+    from sync.conference import Conference
+    from sync.cursor import Bookmark, Cursor, PageEnd
+    from sync.event import Event, Unreadable
+    from sync.lease import Hold
+    from sync.ledger import Ledger, Link
+    from sync.meeting import Meeting
+    from sync.recognise import ConferenceKey, System
 
 T = TypeVar("T")
 
@@ -238,7 +245,7 @@ class Store(Protocol):
     def due_calendars(self, limit: int) -> Sequence[str]:
         """The keys of active calendars whose `due_at` has passed, the longest due first."""
 
-    def wired(self) -> "Wiring":
+    def wired(self) -> Wiring:
         """What Terraform wants."""
 
     def enrolled(self) -> Sequence["EnrolledCalendar"]:

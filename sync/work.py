@@ -5,7 +5,7 @@ import os
 import re
 import uuid
 
-from sync import tend
+from sync import logs, tend
 from sync.errors import Rejected
 from sync.keyfile import KeyFile
 from sync.one_pass import one_pass
@@ -45,13 +45,15 @@ class Work:
 
     def converge(self) -> None:
         """Bring channels to the wired state."""
-        tend.converge(self._outside, self._policy, self._keys.signing_key(), self._keys.keys)
+        with logs.operation(_owner()):
+            tend.converge(self._outside, self._policy, self._keys.signing_key(), self._keys.keys)
 
     def sweep(self) -> None:
         """Wake what is due."""
-        tend.sweep(self._outside, self._policy)
+        with logs.operation(_owner()):
+            tend.sweep(self._outside, self._policy)
 
 
 def _owner() -> str:
-    """A new name for each claim: a worker must never take its own former lease for its present one."""
+    """A new name for each piece of work: a worker must never take its own former lease for its present one."""
     return f"{os.getpid()}-{uuid.uuid4().hex[:12]}"

@@ -28,6 +28,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
+from sync import logs, trace
 from sync.errors import AuthFailed, Gone, Misconfigured, RateLimited, Refused, Timeout, Transient
 
 ANSWER_LIMIT = 1024 * 1024
@@ -127,12 +128,13 @@ class Http:
         deadline = time.monotonic() + self._connect_s + self._read_s
         url = "/".join((self._base_url, *map(self._segment, path)))
         sent, kind = _encoded(body, form, content)
+        logs.count(logs.Asked.PROVIDER)
         try:
             response = self._pool.request(
                 method,
                 f"{url}?{urlencode(query, quote_via=quote)}" if query else url,
                 body=sent,
-                headers={**self._headers, **kind, **(headers or {})},
+                headers={**self._headers, **kind, **trace.onward(), **(headers or {})},
                 retries=False,
                 redirect=False,
                 preload_content=False,

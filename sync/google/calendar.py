@@ -23,7 +23,7 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from urllib3.util import wait_for_read
 
-from sync import event
+from sync import event, logs, trace
 from sync.channel import Channel
 from sync.cursor import Cursor, LastPage, PageToken, SyncToken, listing_hash
 from sync.errors import (
@@ -194,6 +194,8 @@ class GoogleCalendar:
 
     def _answer(self, call: "_Call", subject: str, request: Any) -> Any:
         """Send one request, once."""
+        request.headers.update(trace.onward())
+        logs.count(logs.Asked.CALENDAR)
         http = self._http()
         credentials = self._credentials(subject)
         authorized = AuthorizedHttp(credentials, http) if credentials else http

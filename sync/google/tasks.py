@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
+from sync import trace
 from sync.errors import Misconfigured, RateLimited, Timeout, Transient
 from sync.ports import Clock, Task
 
@@ -88,7 +89,7 @@ class CloudTasks:
             "httpRequest": {
                 "httpMethod": "POST",
                 "url": f"{self._worker_url}/tasks",
-                "headers": {"Content-Type": "application/json"},
+                "headers": {"Content-Type": "application/json", **trace.onward()},
                 "body": base64.b64encode(json.dumps(body).encode()).decode(),
                 "oidcToken": {
                     "serviceAccountEmail": self._dispatch_account,

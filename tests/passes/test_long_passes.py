@@ -169,7 +169,7 @@ def test_a_pass_out_of_time_gives_the_lease_back_wakes_the_next_and_says_so(
     assert after.due_at <= now
     assert any(now <= task.due_at <= now + 10 for task in town.queue.tasks)
     said = capsys.readouterr().out
-    assert '"outcome":"out of time: goes on in another pass"' in said
+    assert '"outcome":"handed_over"' in said
     assert '"severity":"ERROR"' not in said
     assert '"severity":"WARNING"' not in said
 

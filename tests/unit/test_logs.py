@@ -1,26 +1,29 @@
 """Log records: one line each, readable by Cloud Logging, and silent about what people wrote."""
 
-import ast
 import json
 import logging
 import math
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from functions_framework import execution_id
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sync import logs
+from sync import logs, trace
 from sync.codes import Code
 from sync.errors import Refused
 from sync.logs import Record
+from sync.version import VERSION
 
 ROOT = Path(__file__).parent.parent.parent
+SPECIAL = "logging.googleapis.com/"
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -38,17 +41,47 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def test_a_line_is_what_cloud_logging_reads(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.write(Record.DECISION, "NOTICE", calendar="abc", code=Code.UPDATED, codes={Code.HELD: 2}, done=True)
+    logs.write(Record.PASS, "NOTICE", calendar="abc", codes={Code.HELD: 2}, outcome=Code.UPDATED, items=0)
     line = last_line(capsys)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line.pop("time"))
+    assert re.fullmatch(r"[0-9a-f]{28}", line.pop(f"{SPECIAL}insertId"))
+    source = line.pop(f"{SPECIAL}sourceLocation")
+    assert source.pop("line").isdigit()
+    assert source == {
+        "file": "tests/unit/test_logs.py",
+        "function": "test_a_line_is_what_cloud_logging_reads",
+    }
     assert line == {
         "severity": "NOTICE",
-        "message": "decision",
+        "message": "pass",
         "calendar": "abc",
-        "code": "updated",
         "codes": {"held": 2},
-        "done": True,
+        "outcome": "updated",
+        "items": 0,
+        f"{SPECIAL}labels": {"version": VERSION},
     }
+
+
+def test_what_there_is_nothing_to_say_of_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.write(Record.PASS, calendar="", why=None, items=0, codes={})
+    assert {"items", "codes"} == last_line(capsys).keys() & {"calendar", "why", "items", "codes"}
+
+
+def test_no_two_lines_have_the_same_id_and_ids_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(500):
+        logs.write(Record.SWEEP, woken=1)
+    ids = [json.loads(line)[f"{SPECIAL}insertId"] for line in capsys.readouterr().out.splitlines()]
+    assert len(set(ids)) == 500
+    assert [each[:16] for each in ids] == sorted(each[:16] for each in ids)
+
+
+def test_a_field_cannot_pass_for_what_cloud_logging_takes_out_of_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.write(Record.SWEEP, **{"severity": "CRITICAL", "message": "bug", f"{SPECIAL}insertId": "1"})
+    line = last_line(capsys)
+    assert (line["severity"], line["message"]) == ("INFO", "sweep")
+    assert len(line[f"{SPECIAL}insertId"]) == 28
 
 
 def test_a_line_is_a_single_write(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +104,7 @@ def test_lines_of_many_threads_and_processes_do_not_mix() -> None:
     chatter = (
         "import threading; from sync import logs\n"
         "def talk(name):\n"
-        "    for n in range(200): logs.write(logs.Record.PASS, calendar=name * 300, n=n)\n"
+        "    for n in range(200): logs.write(logs.Record.PASS, calendar=name * 300, items=n)\n"
         "threads = [threading.Thread(target=talk, args=(name,)) for name in 'abcd']\n"
         "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
     )
@@ -81,15 +114,16 @@ def test_lines_of_many_threads_and_processes_do_not_mix() -> None:
     heard = subprocess.run(shell, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     lines = [json.loads(line) for line in heard.splitlines()]
     assert len(lines) == 2 * 4 * 200
-    assert {(line["calendar"], line["n"]) for line in lines} == {
+    assert {(line["calendar"], line["items"]) for line in lines} == {
         (c * 300, n) for c in "abcd" for n in range(200)
     }
 
 
 def test_long_texts_are_cut_at_every_depth(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.write(Record.MISCONFIGURED, problems=["x" * 600], why="y" * 600, codes={"z" * 600: 1})
+    logs.write(Record.PASS, codes=[{"z" * 600: ["x" * 600]}], why="y" * 600)
     line = last_line(capsys)
-    assert (len(line["problems"][0]), len(line["why"]), len(*line["codes"])) == (512, 512, 512)
+    [(name, [text])] = line["codes"][0].items()
+    assert (len(name), len(text), len(line["why"])) == (512, 512, 512)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -113,11 +147,24 @@ values = st.recursive(
 def test_whatever_it_is_told_it_is_one_line_of_plain_json(
     capsys: pytest.CaptureFixture[str], value: logs.Value
 ) -> None:
-    logs.write(Record.PASS, value=value)
+    logs.write(Record.PASS, codes=value)
     text = capsys.readouterr().out
     assert text[:-1].isascii()
     assert text[:-1].isprintable() or "\x7f" in text
     json.loads(text)
+
+
+def test_the_stream_that_functions_framework_puts_over_ours_changes_no_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = execution_id.LoggingHandlerAddExecutionId(sys.stdout)
+    execution_id.execution_context_var.set(execution_id.ExecutionContext("execution", "7"))
+    monkeypatch.setattr(sys, "stdout", over)
+    logs.write(Record.SWEEP, woken=1)
+    execution_id.execution_context_var.set(None)
+    line = last_line(capsys)
+    assert line["woken"] == 1
+    assert f"{SPECIAL}spanId" not in line
 
 
 # --- Traces ---
@@ -127,31 +174,61 @@ def test_a_line_belongs_to_the_trace_of_its_request(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNC_PROJECT", "proj")
-    logs.write(Record.REQUEST, trace=TRACEPARENT)
+    with trace.within(TRACEPARENT):
+        logs.write(Record.REQUEST)
     line = last_line(capsys)
-    assert line["logging.googleapis.com/trace"] == "projects/proj/traces/4bf92f3577b34da6a3ce929d0e0e4736"
-    assert line["logging.googleapis.com/spanId"] == "00f067aa0ba902b7"
-    assert "trace" not in line
+    assert line[f"{SPECIAL}trace"] == "projects/proj/traces/4bf92f3577b34da6a3ce929d0e0e4736"
+    assert line[f"{SPECIAL}spanId"] == "00f067aa0ba902b7"
+    assert line[f"{SPECIAL}trace_sampled"] is True
 
 
-@pytest.mark.parametrize(
-    ("project", "traceparent"),
-    [
-        ("", TRACEPARENT),
-        ("proj", ""),
-        ("proj", "garbage"),
-        ("proj", TRACEPARENT + "\n"),
-        ("proj", TRACEPARENT.upper()),
-        ("proj", f"00-{'0' * 32}-00f067aa0ba902b7-01"),
-        ("proj", f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01"),
-    ],
-)
+@pytest.mark.parametrize(("project", "traceparent"), [("", TRACEPARENT), ("proj", ""), ("proj", "garbage")])
 def test_without_a_project_or_a_sound_header_there_is_no_trace(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: str, traceparent: str
 ) -> None:
     monkeypatch.setenv("SYNC_PROJECT", project)
-    logs.write(Record.REQUEST, status=200, trace=traceparent)
-    assert last_line(capsys).keys() == {"severity", "message", "time", "status"}
+    with trace.within(traceparent):
+        logs.write(Record.REQUEST)
+    assert not {name for name in last_line(capsys) if "trace" in name or "span" in name}
+
+
+# --- Operations ---
+
+
+def operation(line: str) -> dict[str, Any]:
+    told = json.loads(line)[f"{SPECIAL}operation"]
+    assert isinstance(told, dict)
+    return told
+
+
+def test_the_lines_of_a_pass_are_one_operation_from_the_first_to_its_verdict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with logs.operation("pass-1"):
+        logs.write(Record.DECISION)
+        logs.write(Record.DECISION)
+        logs.write(Record.PASS)
+    logs.write(Record.REQUEST)
+    *lines, outside = capsys.readouterr().out.splitlines()
+    told = [operation(line) for line in lines]
+    assert {(each["id"], each["producer"]) for each in told} == {("pass-1", "sync")}
+    assert [(each["first"], each["last"]) for each in told] == [(True, False), (False, False), (False, True)]
+    assert f"{SPECIAL}operation" not in outside
+
+
+def test_a_verdict_tells_how_many_requests_it_has_cost_and_those_of_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.count(logs.Asked.CALENDAR)  # for nobody
+    with logs.operation("pass-1"):
+        for _ in range(3):
+            logs.count(logs.Asked.CALENDAR)
+        thread = threading.Thread(target=logs.count, args=(logs.Asked.CALENDAR,))
+        thread.start()
+        thread.join()
+        logs.write(Record.PASS)
+    line = last_line(capsys)
+    assert (line["calendar_requests"], line["provider_requests"]) == (3, 0)
 
 
 # --- Bugs ---
@@ -167,7 +244,7 @@ def bug(error: Exception, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str,
     try:
         crash(error)
     except Exception as caught:
-        logs.write_bug(caught, path="/tasks")
+        logs.write_bug(caught, httpRequest={"requestUrl": "/tasks"})
     line = last_line(capsys)
     return line, json.dumps(line)
 
@@ -176,7 +253,8 @@ def test_a_bug_is_told_by_class_and_stack_for_error_reporting(capsys: pytest.Cap
     line, _ = bug(KeyError("x"), capsys)
     assert (line["severity"], line["message"], line["error"]) == ("ERROR", "bug", "KeyError")
     assert line["@type"].endswith("devtools.clouderrorreporting.v1beta1.ReportedErrorEvent")
-    assert line["path"] == "/tasks"
+    assert line["httpRequest"] == {"requestUrl": "/tasks"}
+    assert line[f"{SPECIAL}sourceLocation"]["function"] == "crash"
     first, *frames, last = line["stack_trace"].splitlines()
     assert (first, last) == ("Traceback (most recent call last):", "KeyError")
     assert re.fullmatch(r'  File "[^"]*test_logs\.py", line \d+, in crash', frames[-1])
@@ -226,7 +304,11 @@ def test_a_library_tells_where_it_warns_and_not_what(capsys: pytest.CaptureFixtu
     captured = capsys.readouterr()
     line = json.loads(captured.out)
     assert (line["severity"], line["message"], line["logger"]) == ("ERROR", "library", "some.library")
-    assert re.fullmatch(r"test_logs:\d+", line["at"])
+    place = line[f"{SPECIAL}sourceLocation"]
+    assert (place["file"], place["function"]) == (
+        "tests/unit/test_logs.py",
+        "test_a_library_tells_where_it_warns_and_not_what",
+    )
     assert "secret" not in captured.out + captured.err
 
 
@@ -236,37 +318,3 @@ def test_a_library_that_only_chats_is_not_heard(capsys: pytest.CaptureFixture[st
     chatty.setLevel(logging.DEBUG)
     chatty.info("GET https://secret.example/")
     assert capsys.readouterr() == ("", "")
-
-
-# --- The documentation ---
-
-
-def documented() -> dict[str, set[str]]:
-    page = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", page, re.MULTILINE)
-    return {name: set(re.findall(r"`([\w@]+)`", listed)) for name, listed in rows}
-
-
-def written() -> dict[str, set[str]]:
-    """Every event name, with the fields that some call in the code gives it by name."""
-    found: dict[str, set[str]] = {record.value: set() for record in Record}
-    found[Record.BUG] |= {"@type", "error", "stack_trace", "why"}
-    for source in (ROOT / "main.py", *(ROOT / "sync").rglob("*.py")):
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                name = ast.unparse(node.func).removeprefix("logs.")
-                fields = {word.arg for word in node.keywords if word.arg not in (None, "trace")}
-                if name == "write_bug":
-                    found[Record.BUG] |= {str(field) for field in fields}
-                elif name == "write" and node.args and "Record." in ast.unparse(node.args[0]):
-                    found[Record[ast.unparse(node.args[0]).rpartition(".")[2]]] |= {str(f) for f in fields}
-    return found
-
-
-def test_the_page_lists_every_event_and_no_other() -> None:
-    assert documented().keys() == {record.value for record in Record}
-
-
-@pytest.mark.parametrize("event", [record.value for record in Record])
-def test_the_page_lists_every_field_of_an_event(event: str) -> None:
-    assert written()[event] <= documented()[event]
