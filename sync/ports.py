@@ -248,10 +248,10 @@ class Store(Protocol):
     def wired(self) -> Wiring:
         """What Terraform wants."""
 
-    def enrolled(self) -> Sequence["EnrolledCalendar"]:
+    def enrolled(self) -> Sequence[EnrolledCalendar]:
         """The calendars that were added at run time. Where one is wired too, the wire speaks."""
 
-    def enrol(self, calendar_key: str, enrolled: "EnrolledCalendar") -> bool:
+    def enrol(self, calendar_key: str, enrolled: EnrolledCalendar) -> bool:
         """Add it, or say it anew. False, and nothing written, if something later was asked for this calendar."""
 
     def withdraw(self, calendar_key: str, asked_at: float) -> bool:
