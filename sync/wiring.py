@@ -19,8 +19,8 @@ from sync.settings import Door, Settings, Times
 from sync.wake import Buckets
 
 if TYPE_CHECKING:
-    from sync.conferences import Registry
     from sync.conferences.jitsi import Jitsi
+    from sync.conferences.registry import Registry
     from sync.google.secrets import Secrets
     from sync.policy import Policy
     from sync.ports import Outside, Queue, Store
@@ -143,7 +143,7 @@ def _judge(chosen: Settings, conferences: "Registry", problems: tuple[str, ...])
 
 
 def _registry(chosen: Settings, secrets: "Callable[[], Secrets]") -> "Registry":
-    from sync.conferences import Registry
+    from sync.conferences.registry import Registry
 
     times = chosen.times
     return Registry(

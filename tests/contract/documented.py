@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from sync import settings
-from sync.conferences import Registry
+from sync.conferences.registry import Registry
 from sync.rules import Rules
 
 PAGES = Path(__file__).parents[2] / "docs/providers"

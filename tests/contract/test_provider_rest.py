@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sync.conferences import Context, Registry, Secret
+from sync.conferences import Context, Secret
+from sync.conferences.registry import Registry
 from sync.conferences.rest import Rest
 from sync.conferences.rest_template import FIELDS
 from sync.errors import AuthFailed, Gone, Misconfigured, Refused, Transient, Unsupported

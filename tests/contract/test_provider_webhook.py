@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sync.conferences import Registry, Secret
+from sync.conferences import Secret
+from sync.conferences.registry import Registry
 from sync.conferences.webhook import Webhook
 from sync.errors import AuthFailed, Gone, Misconfigured, RateLimited, Refused, Transient, Unsupported
 from sync.meeting import Meeting, Moved

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sync.account import Account
-from sync.conferences import Context, Registry, Secret
+from sync.conferences import Context, Secret
 from sync.conferences.demo import Demo
+from sync.conferences.registry import Registry
 from sync.errors import AuthFailed, Misconfigured, SyncError, Transient
 from sync.ports import Outcome, Target
 from sync.recognise import ConferenceKey
@@ -109,7 +110,7 @@ def test_its_conferences_are_known_by_the_name_it_was_given() -> None:
 
 def test_a_provider_that_nobody_asked_for_is_not_imported() -> None:
     program = (
-        "import sys; from sync.conferences import Registry; from sync.settings import ProviderSettings\n"
+        "import sys; from sync.conferences.registry import Registry; from sync.settings import ProviderSettings\n"
         "chosen = [ProviderSettings('demo', 'demo'), ProviderSettings('other', 'json:JSONDecoder')]\n"
         "try: Registry(chosen, connect_s=1, read_s=1, secrets=list, accounts=list).provider('other')\n"
         "except TypeError: sys.exit('sync.conferences.demo' in sys.modules or 'urllib3' in sys.modules)"
@@ -309,7 +310,7 @@ def test_what_workers_share_is_in_the_record_of_their_account() -> None:
 def test_a_provider_that_a_package_offers_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     offered = EntryPoint("rooms", f"{__name__}:Wired", "sync.providers")
     monkeypatch.setattr(
-        "sync.conferences.entry_points", lambda group: EntryPoints([offered]).select(group=group)
+        "sync.conferences.registry.entry_points", lambda group: EntryPoints([offered]).select(group=group)
     )
     assert registry(rooms=("rooms", {})).provider("rooms").name == "wired"
     with pytest.raises(Misconfigured, match="did you mean rooms"):

@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs/providers/your-own.md").read_text(encoding="utf-8")
 
 PROGRAM = """
 import json, sys
-from sync.conferences import Registry
+from sync.conferences.registry import Registry
 from sync.settings import draft
 settings, problems = draft({"SYNC_CONFERENCES": sys.argv[1]}, "worker")
 assert not [problem for problem in problems if "SYNC_CONFERENCES" in problem], problems
