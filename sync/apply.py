@@ -8,13 +8,24 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sync import conference as conferences
 from sync import decide, ledger, logs, meeting
 from sync.codes import Code
-from sync.conference import Conference, Intent, State
+from sync.conference import Conference, Decision, Intent, State
 from sync.decide import Action, Confirm, Evidence, Nothing, Update, Verify
-from sync.errors import AuthFailed, Gone, NewerRecord, RateLimited, Refused, SyncError, Transient, Unsupported
+from sync.errors import (
+    AuthFailed,
+    Gone,
+    NewerRecord,
+    RateLimited,
+    Refused,
+    SyncError,
+    Transient,
+    Unsupported,
+    kind_of,
+)
 from sync.event import Event, Kind
 from sync.ledger import Ledger
 from sync.meeting import Meeting
@@ -100,12 +111,12 @@ class _Apply:
 
     def _look_at(self, item: Conference) -> None:
         if not self._policy.rules.knows(item.key.provider, item.account):
-            return self._postpone(item, self._policy.sweep_s, Code.NOT_OURS)
+            return self._postpone(item, self._policy.sweep_s, Code.NOT_OURS, "the settings lack its provider")
         if self._looks[item.key] > _LOOKS:
-            return self._postpone(item, self._patience(item), Code.RETRY_LATER)
+            return self._postpone(item, self._patience(item), Code.RETRY_LATER, "looked at often enough")
         match decide.decide(item, self._tenure.now(), self._policy.grace_s):
             case Nothing(code=code):  # stored as due too early: storing it again corrects that
-                self._change(item, lambda current, now: conferences.decided(current, now, code))
+                self._change(item, lambda current, now: conferences.decided(current, now, Decision(code)))
             case step if self._policy.observing:
                 self._observe(item, step)
             case step:
@@ -144,11 +155,12 @@ class _Apply:
         if seen is not None:
             provider, wanted = self._provider(item), seen.meeting
             target = self._target(item, wanted.organizer)
-            self._perform(item, provider.call_s, lambda: provider.update(target, wanted), seen.copies)
+            call = partial(provider.update, target, wanted)
+            self._perform(item, "update", provider.call_s, call, seen.copies)
 
     def _delete(self, item: Conference) -> None:
         provider, target = self._provider(item), self._target(item)
-        self._perform(item, provider.call_s, lambda: provider.delete(target), {})
+        self._perform(item, "delete", provider.call_s, partial(provider.delete, target), {})
 
     def _provider(self, item: Conference) -> Provider:
         return self._outside.conferences.provider(item.key.provider, item.account)
@@ -164,7 +176,9 @@ class _Apply:
             organizer=organizer or self._tenure.record.calendar.id,
         )
 
-    def _perform(self, item: Conference, call_s: float, call: Callable[[], Outcome], copies: Copies) -> None:
+    def _perform(
+        self, item: Conference, verb: str, call_s: float, call: Callable[[], Outcome], copies: Copies
+    ) -> None:
         """Intent, the one provider call, and what it came to: in this order, whatever happens in between."""
         clock = self._outside.clock
         at_latest = clock.monotonic() + _SLACK_S  # read before: the intent's time counts from then or later
@@ -173,30 +187,28 @@ class _Apply:
             return None
         self._tenure.stay(call_s + _SLACK_S)
         if clock.monotonic() > at_latest:  # before the call ended, others could take it for a predecessor's
-            again_s = self._patience(item)
+            again_s, late = self._patience(item), Decision(Code.RETRY_LATER, "its intent was as good as over")
             self._settle(
-                item.key,
-                intent,
-                lambda c, now: conferences.postponed(c, now, now + again_s, Code.RETRY_LATER),
-                {},
+                item.key, intent, lambda c, now: conferences.postponed(c, now, now + again_s, late), {}
             )
-            return self._note(item.key, Code.RETRY_LATER, "its intent was as good as over")
+            return self._note(item.key, late)
         self._applied.calls += 1
         deleting, written = not intent.want.fingerprint, Written()
         try:
             outcome = call()
         except SyncError as error:
             pause = self._pauses.judge(item, error)
-            code, why, settle = _code_of(error, deleting), str(error), self._failure(error, deleting, pause)
+            decision = Decision(_code_of(error, deleting), str(error), verb, kind_of(error))
+            settle = self._failure(error, deleting, pause, decision)
         else:
             self._pauses.judge(item, None)
             written = write_back(self._tenure, item.key, copies, outcome.join_url)
-            code, why = written.code or _success(outcome, deleting), _told(outcome, written.why)
-            settle = (
-                self._unwritten(item, code) if written.is_half_done else self._confirmed(item, intent, code)
-            )
+            code = written.code or _success(outcome, deleting)
+            decision = Decision(code, _told(outcome, written.why), verb, "done")
+            again = written.is_half_done
+            settle = self._unwritten(item, decision) if again else self._confirmed(item, intent, decision)
         self._settle(item.key, intent, settle, written.etags)
-        return self._note(item.key, code, why)
+        return self._note(item.key, decision)
 
     def _intend(self, item: Conference, takes_s: float) -> Intent | None:
         """Claim the call for the very want we decided on.
@@ -236,38 +248,38 @@ class _Apply:
 
         self._tenure.change(body)
 
-    def _confirmed(self, item: Conference, intent: Intent, code: Code) -> Change:
+    def _confirmed(self, item: Conference, intent: Intent, decision: Decision) -> Change:
         """What a call that succeeded makes of its conference."""
         half_seen, sweep_s = item.key in self._half_seen, self._policy.sweep_s
 
         def settle(current: Conference, now: float) -> Conference:
-            done = conferences.settled(current, intent, now, code)
+            done = conferences.settled(current, intent, now, decision)
             return conferences.suspected(done, now, now + sweep_s) if half_seen else done
 
         return settle
 
-    def _unwritten(self, item: Conference, code: Code) -> Change:
+    def _unwritten(self, item: Conference, decision: Decision) -> Change:
         """It is told once more, and then compared and written again."""
         wait_s = self._patience(item)
-        return lambda current, now: conferences.postponed(current, now, now + wait_s, code)
+        return lambda current, now: conferences.postponed(current, now, now + wait_s, decision)
 
-    def _failure(self, error: SyncError, deleting: bool, pause: float | None) -> Change:
+    def _failure(self, error: SyncError, deleting: bool, pause: float | None, decision: Decision) -> Change:
         """What a failed call makes of its conference. After a pause of its account, others ask first."""
-        policy, code = self._policy, _code_of(error, deleting)
+        policy = self._policy
         match error:
             case RateLimited() | AuthFailed():
                 return lambda item, now: conferences.postponed(
-                    item, now, self._asked_again_at(item, error, now, pause), code
+                    item, now, self._asked_again_at(item, error, now, pause), decision
                 )
             case Transient():
                 return lambda item, now: conferences.unknown(
-                    item, now, now + self._patience(item), policy.horizon_s
+                    item, now, now + self._patience(item), policy.horizon_s, decision
                 )
             case Gone() if not deleting:
-                return lambda item, now: conferences.set_aside(item, now, State.LOST, now, code)
+                return lambda item, now: conferences.set_aside(item, now, State.LOST, now, decision)
             case _:
                 return lambda item, now: conferences.set_aside(
-                    item, now, State.QUARANTINED, now + policy.quarantine_s, code
+                    item, now, State.QUARANTINED, now + policy.quarantine_s, decision
                 )
 
     def _asked_again_at(self, item: Conference, error: SyncError, now: float, pause: float | None) -> float:
@@ -288,29 +300,36 @@ class _Apply:
         self._tenure.stay(provider.call_s + _SLACK_S)
         read_at = self._tenure.now()
         if "read" not in provider.capabilities:
-            return self._change(item, lambda c, now: conferences.verified(c, now, read_at, equal=False))
+            told = Decision(Code.RETRY_LATER, "it cannot be read back: it is told once more")
+            return self._change(item, lambda c, now: conferences.verified(c, now, read_at, told, equal=False))
         self._applied.calls += 1
         try:
             actual = provider.read(self._target(item, wanted.organizer))
         except SyncError as error:
             failed, pause = error, self._pauses.judge(item, error)
+            decision = Decision(_code_of(error, deleting=False), str(error), "read", kind_of(error))
             self._change(
                 item,
-                lambda c, now: conferences.reread(c, self._asked_again_at(item, failed, now, pause)),
+                lambda c, now: conferences.reread(
+                    c, now, self._asked_again_at(item, failed, now, pause), decision
+                ),
             )
-            return self._note(item.key, _code_of(error, deleting=False), str(error))
+            return self._note(item.key, decision)
         self._pauses.judge(item, None)
         if actual is None:
-            self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, Code.LOST))
-            return self._note(item.key, Code.LOST, "not found when read back")
+            lost = Decision(Code.LOST, "not found when read back", "read", "gone")
+            self._change(item, lambda c, now: conferences.set_aside(c, now, State.LOST, now, lost))
+            return self._note(item.key, lost)
         # A provider's answer does not tell its recurrence: a series that was told one is told again.
         tells_all = not (wanted.recurrence and "recurrence" in provider.capabilities)
         outdated = is_outdated(self._tenure, item.key, seen.copies, actual.join_url)
         equal = tells_all and not outdated and actual.equals(wanted)
+        found = "as wanted" if equal else "not sure to be as wanted: told again"
+        read = Decision(Code.UNCHANGED, f"read back: {found}", "read", "done")
         if equal and item.key in self._half_seen:
             again_s = self._policy.sweep_s
-            return self._change(item, lambda c, now: conferences.reread(c, now + again_s))
-        return self._change(item, lambda c, now: conferences.verified(c, now, read_at, equal=equal))
+            return self._change(item, lambda c, now: conferences.reread(c, now, now + again_s, read))
+        return self._change(item, lambda c, now: conferences.verified(c, now, read_at, read, equal=equal))
 
     # --- what its events say ----------------------------------------------------------------------------
 
@@ -328,14 +347,16 @@ class _Apply:
                 continue  # frozen or paused: it counts as live, and says nothing
             seen = self._event(calendar, ref)
             if seen is None:
-                self._postpone(item, self._patience(item), Code.RETRY_LATER)
+                self._postpone(
+                    item, self._patience(item), Code.RETRY_LATER, "one of its events does not answer"
+                )
                 return None
             if not isinstance(seen, Event) or not self._is_as_recorded(seen, item.key, use.fingerprint):
                 self._bring_up_to_date(item, calendar, ref, seen)
                 return None
             copies[ref] = calendar, seen
         if not copies:
-            self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
+            self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST, "none of its calendars can be read")
             return None
         lead = meeting.leader({ref: item.refs[ref].reach for ref in copies})
         events = {ref: event for ref, (_, event) in copies.items()}
@@ -365,14 +386,16 @@ class _Apply:
         self._pulled.events.pop(ref, None)
         if calendar.key != self._tenure.record.key:
             self._wake(calendar.key)
-            return self._postpone(item, self._settling(item), Code.RETRY_LATER)
+            moved_on = "its event has moved on in another calendar, which looks first"
+            return self._postpone(item, self._settling(item), Code.RETRY_LATER, moved_on)
 
         def body(book: Ledger, now: float) -> bool:
             ledger.record(book, seen, self._policy.rules, now, now - self._policy.window_s)
             return bool(book.changed_conferences)
 
         if not self._tenure.change(body):  # it shows us nothing to go by
-            self._postpone(item, self._policy.backoff.most_s, Code.ACCESS_LOST)
+            hidden = "its event shows us nothing to go by"
+            self._postpone(item, self._policy.backoff.most_s, Code.ACCESS_LOST, hidden)
         return None
 
     # --- deletion ---------------------------------------------------------------------------------------
@@ -382,8 +405,9 @@ class _Apply:
         if not self._is_unused(item):
             return None
         if self._is_held_back(item):
-            self._change(item, lambda c, now: conferences.set_aside(c, now, State.HELD, now, Code.HELD))
-            return self._note(item.key, Code.HELD, "more than can be judged: a person must look")
+            held = Decision(Code.HELD, "more than can be judged: a person must look")
+            self._change(item, lambda c, now: conferences.set_aside(c, now, State.HELD, now, held))
+            return self._note(item.key, held)
         return self._delete(item)
 
     def _is_unused(self, item: Conference) -> bool:
@@ -391,20 +415,23 @@ class _Apply:
         try:
             group = self._group()
         except NewerRecord:  # where the event may have moved: a calendar that a later version looks after
-            self._postpone(item, self._policy.sweep_s, Code.DELETION_WAITING)
+            later = "a calendar that it may have moved to is a later version's"
+            self._postpone(item, self._policy.sweep_s, Code.DELETION_WAITING, later)
             return False
         unlisted = [each.key for each in group if self._looked_at(each) <= (item.dropped_at or 0)]
         if unlisted:
             for key in unlisted:
                 self._wake(key)
-            self._postpone(item, self._settling(item), Code.DELETION_WAITING)
+            elsewhere = "calendars that it may have moved to are looked at first"
+            self._postpone(item, self._settling(item), Code.DELETION_WAITING, elsewhere)
             return False
         for ref in item.former:
             match self._evidence(item, ref):
                 case Evidence.LIVE:
                     return False  # and recorded again, or left to its own calendar's pass
                 case Evidence.HIDDEN:
-                    self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST)
+                    hidden = "an event that carried it is hidden from us"
+                    self._postpone(item, self._policy.sweep_s, Code.ACCESS_LOST, hidden)
                     return False
         return True
 
@@ -451,13 +478,15 @@ class _Apply:
 
     # --- writing ----------------------------------------------------------------------------------------
 
-    def _postpone(self, item: Conference, wait_s: float, code: Code) -> None:
-        self._change(item, lambda current, now: conferences.postponed(current, now, now + wait_s, code))
-        self._note(item.key, code, "")
+    def _postpone(self, item: Conference, wait_s: float, code: Code, why: str) -> None:
+        decision = Decision(code, why)
+        self._change(item, lambda current, now: conferences.postponed(current, now, now + wait_s, decision))
+        self._note(item.key, decision)
 
     def _wait(self, item: Conference, until: float, code: Code, why: str) -> None:
-        self._change(item, lambda current, now: conferences.waiting(current, now, until, code))
-        self._note(item.key, code, why)
+        decision = Decision(code, why)
+        self._change(item, lambda current, now: conferences.waiting(current, now, until, decision))
+        self._note(item.key, decision)
 
     def _change(self, item: Conference, change: Change) -> None:
         """Change one conference, if its want is still the one we looked at and nobody is at it."""
@@ -469,10 +498,17 @@ class _Apply:
 
         self._tenure.change(body)
 
-    def _note(self, key: ConferenceKey, code: Code, why: str) -> None:
-        self._applied.codes[code] += 1
-        ours = self._tenure.record.key
-        logs.write(logs.Record.DECISION, calendar=ours, conference=str(key), code=code, why=why)
+    def _note(self, key: ConferenceKey, decision: Decision) -> None:
+        self._applied.codes[decision.code] += 1
+        logs.write(
+            logs.Record.DECISION,
+            calendar=self._tenure.record.key,
+            conference=str(key),
+            code=decision.code,
+            why=decision.why,
+            call=decision.call,
+            answer=decision.answer,
+        )
 
     def _wake(self, calendar_key: str) -> None:
         wake(self._outside.queue, self._outside.clock, self._policy.buckets, calendar_key)

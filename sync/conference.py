@@ -15,10 +15,11 @@ from sync.codes import Code
 from sync.meeting import Moved, Reach
 from sync.recognise import ConferenceKey
 
-_DECISIONS_KEPT = 5
-_MOVED_KEPT = 100  # occurrences of one series
+DECISIONS_KEPT = 10
+_WHY_KEPT = 200  # characters
+MOVED_KEPT = 100  # occurrences of one series
 _UNLIKE_ANY = "?"  # a fingerprint of what its provider has, which is not what we know of
-_REFS_KEPT = 200  # far more than a room has to have: more would outgrow a document, and stop the calendar
+REFS_KEPT = 200  # far more than a room has to have: more would outgrow a document, and stop the calendar
 FORMER_KEPT = 100  # asked before a deletion: those that end last
 
 
@@ -53,6 +54,7 @@ class Want:
     version: int = 0
     fingerprint: str = ""
     leader: str = ""  # the ref that speaks for all
+    since: float = field(default=0.0, compare=False)  # when it came to be wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,27 @@ class Intent:
     number: int
     until: float
     want: Want
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, and what the provider call for it came to: words for people, and nothing personal."""
+
+    code: Code
+    why: str = ""
+    call: str = ""  # of its provider: update, delete or read; empty: none was made
+    answer: str = ""  # to that call: done, or the kind of error
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision, and when it was made; the same one made again and again is one, counted."""
+
+    decision: Decision
+    version: int  # of the want
+    since: float
+    at: float  # the last time
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +117,12 @@ class Conference:
     locator: str = ""  # its join URL, of systems whose id alone does not lead to it
     approved: bool = False  # a person has looked at its deletion: no brake stops it any more
     counted: bool = False  # its deletion has begun, as one of its calendar's day: no brake stops it either
-    decisions: tuple[tuple[float, Code], ...] = ()  # the last few, newest last
+    decisions: tuple[Decided, ...] = ()  # the last few, newest last
 
     @property
     def is_full(self) -> bool:
         """Whether so many events use it that it is a room for good: nobody counts its refs any more."""
-        return len(self.refs) >= _REFS_KEPT
+        return len(self.refs) >= REFS_KEPT
 
     @property
     def pending(self) -> bool:
@@ -160,7 +183,7 @@ def moved(
     if occurrence.original and not _is_where_the_rule_says(occurrence, use.reach):
         kept[occurrence.original] = occurrence
     ahead = {key: each for key, each in kept.items() if _is_ahead(each, since)}
-    nearest = dict(sorted(ahead.items())[:_MOVED_KEPT])  # what is far away may still come to be told
+    nearest = dict(sorted(ahead.items())[:MOVED_KEPT])  # what is far away may still come to be told
     after = _wanting(replace(conference, refs={**conference.refs, ref: replace(use, moved=nearest)}), now)
     return replace(after, home=home) if after.want != conference.want else after
 
@@ -230,7 +253,7 @@ def _wanting(conference: Conference, now: float) -> Conference:
     fingerprint = meeting.joint_fingerprint(prints, lead) if refs else ""
     if fingerprint == conference.want.fingerprint:
         return replace(conference, want=replace(conference.want, leader=lead))
-    want = Want(conference.want.version + 1, fingerprint, lead)
+    want = Want(conference.want.version + 1, fingerprint, lead, since=now)
     certain = conference.intent is None and conference.verify_at is None
     back = bool(refs) and certain and fingerprint == conference.applied.fingerprint
     return replace(
@@ -268,7 +291,7 @@ def is_ours(conference: Conference, intent: Intent) -> bool:
     return conference.intent is not None and conference.intent.number == intent.number
 
 
-def settled(conference: Conference, intent: Intent, now: float, code: Code) -> Conference:
+def settled(conference: Conference, intent: Intent, now: float, decision: Decision) -> Conference:
     """The provider has confirmed the intended want."""
     gone = not intent.want.fingerprint
     known = gone and intent.want.version == conference.want.version
@@ -280,16 +303,18 @@ def settled(conference: Conference, intent: Intent, now: float, code: Code) -> C
         state=State.GONE if known else State.OK,
         verify_at=None if known else conference.verify_at,
     )
-    return decided(done, now, code)
+    return decided(done, now, decision)
 
 
-def unknown(conference: Conference, now: float, retry_at: float, horizon_s: float) -> Conference:
+def unknown(
+    conference: Conference, now: float, retry_at: float, horizon_s: float, decision: Decision
+) -> Conference:
     """The call may have taken effect, or may still: try again, and read back when it can no longer land."""
     again = replace(conference, intent=None, attempts=conference.attempts + 1, not_before=retry_at)
-    return decided(suspected(again, now, now + horizon_s), now, Code.RETRY_LATER)
+    return decided(suspected(again, now, now + horizon_s), now, decision)
 
 
-def postponed(conference: Conference, now: float, retry_at: float, code: Code) -> Conference:
+def postponed(conference: Conference, now: float, retry_at: float, decision: Decision) -> Conference:
     """The call certainly had no effect, or the time for it has not come. Counted: waits grow with attempts."""
     later = replace(
         conference,
@@ -297,29 +322,33 @@ def postponed(conference: Conference, now: float, retry_at: float, code: Code) -
         attempts=conference.attempts + 1,
         not_before=retry_at,
     )
-    return decided(later, now, code)
+    return decided(later, now, decision)
 
 
-def waiting(conference: Conference, now: float, until: float, code: Code) -> Conference:
+def waiting(conference: Conference, now: float, until: float, decision: Decision) -> Conference:
     """Nobody asked its provider, and nobody is to before `until`. It has not failed."""
-    return decided(replace(conference, intent=_overdue(conference, now), not_before=until), now, code)
+    return decided(replace(conference, intent=_overdue(conference, now), not_before=until), now, decision)
 
 
 def approved(conference: Conference, now: float) -> Conference:
     """A person has looked at its deletion and wants it."""
-    return replace(conference, state=State.OK, approved=True, not_before=now)
+    wanted = replace(conference, state=State.OK, approved=True, not_before=now)
+    return decided(wanted, now, Decision(Code.DELETION_WAITING, "a person approved it"))
 
 
-def rejected(conference: Conference) -> Conference:
+def rejected(conference: Conference, now: float) -> Conference:
     """A person has looked at its deletion and wants it left alone: until an event uses it again, we do."""
-    return replace(conference, state=State.OK, applied=Applied(conference.want.version, _UNLIKE_ANY))
+    left = replace(conference, state=State.OK, applied=Applied(conference.want.version, _UNLIKE_ANY))
+    return decided(left, now, Decision(Code.HELD, "a person rejected it: it is left alone"))
 
 
-def set_aside(conference: Conference, now: float, state: State, retry_at: float, code: Code) -> Conference:
+def set_aside(
+    conference: Conference, now: float, state: State, retry_at: float, decision: Decision
+) -> Conference:
     """Nothing that we could repeat would help."""
     intent = _overdue(conference, now)
     aside = replace(conference, intent=intent, state=state, not_before=retry_at, attempts=0)
-    return decided(aside, now, code)
+    return decided(aside, now, decision)
 
 
 def _overdue(conference: Conference, now: float) -> Intent | None:
@@ -337,20 +366,30 @@ def suspected(conference: Conference, now: float, until: float) -> Conference:
     return replace(conference, verify_until=horizon, verify_at=max(now, horizon))
 
 
-def verified(conference: Conference, now: float, read_at: float, *, equal: bool) -> Conference:
+def verified(
+    conference: Conference, now: float, read_at: float, decision: Decision, *, equal: bool
+) -> Conference:
     """The conference was read back at `read_at`. Unequal: it must be told again."""
     paid = read_at >= conference.verify_until
-    seen = replace(conference, verify_at=None if paid else conference.verify_until, attempts=0)
+    read = replace(conference, verify_at=None if paid else conference.verify_until, attempts=0)
+    seen = decided(read, now, decision)
     if equal:
         return seen
     return replace(seen, applied=Applied(conference.want.version - 1, _UNLIKE_ANY), not_before=now)
 
 
-def reread(conference: Conference, at: float) -> Conference:
+def reread(conference: Conference, now: float, at: float, decision: Decision) -> Conference:
     """Reading it back failed: the debt stays, and is paid later."""
-    return replace(conference, verify_at=at, attempts=conference.attempts + 1)
+    later = replace(conference, verify_at=at, attempts=conference.attempts + 1)
+    return decided(later, now, decision)
 
 
-def decided(conference: Conference, now: float, code: Code) -> Conference:
-    """Remember a decision, for `explain`."""
-    return replace(conference, decisions=(*conference.decisions, (now, code))[-_DECISIONS_KEPT:])
+def decided(conference: Conference, now: float, decision: Decision) -> Conference:
+    """Remember a decision, for `explain`. One made again and again, as in an outage, displaces no other."""
+    told, version = replace(decision, why=decision.why[:_WHY_KEPT]), conference.want.version
+    again = [each for each in conference.decisions if (each.decision, each.version) == (told, version)]
+    others = [each for each in conference.decisions if each not in again]
+    made = Decided(told, version, since=now, at=now)
+    if again:
+        made = replace(again[0], at=now, times=again[0].times + 1)
+    return replace(conference, decisions=(*others, made)[-DECISIONS_KEPT:])

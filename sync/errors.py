@@ -20,6 +20,7 @@ Messages name what went wrong and, where there is one, the calendar key or confe
 title, an address or a secret.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
@@ -32,6 +33,11 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 class SyncError(Exception):
     """Base of every error this package raises on purpose."""
+
+
+def kind_of(error: SyncError) -> str:
+    """What an error is called where people read of it: `rate_limited`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
 class Rejected(SyncError):

@@ -73,7 +73,7 @@ def _change(tenure: Tenure, keys: Sequence[ConferenceKey], approve: bool) -> lis
             item = book.conference(key)
             if item is not None and item.state is State.HELD:
                 book.put_conference(
-                    conferences.approved(item, now) if approve else conferences.rejected(item)
+                    conferences.approved(item, now) if approve else conferences.rejected(item, now)
                 )
                 answered.append(key)
         return answered

@@ -14,7 +14,7 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sync import conference as conferences
 from sync.codes import Code
@@ -23,6 +23,18 @@ from sync.event import Event, Kind, Times, Unreadable
 from sync.meeting import Moved
 from sync.recognise import ConferenceKey
 from sync.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One version of an event, as it was recorded: when, what was decided, and a short hash of each field.
+
+    No code: its provider was to be told. No hashes: it did not carry its conference any more.
+    """
+
+    at: float  # seconds since the epoch, the store's
+    code: Code | None
+    prints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,9 @@ class Link:
     account: str = ""  # of the provider's, that looks after this organizer
     series: str = ""  # of an occurrence: the series it was last seen in
     written: str = ""  # the etag of a version that we wrote ourselves, until the event is seen again
+    # For `explain`. It takes no part in comparisons: history alone is no reason to write.
+    rule: str = field(default="", compare=False)  # by which its conference was recognised at first
+    seen: tuple[Sighting, ...] = field(default=(), compare=False)  # its last few versions, newest last
 
     @property
     def ref(self) -> str:
@@ -63,6 +78,7 @@ ReadConferences = Callable[[Iterable[ConferenceKey]], Mapping[ConferenceKey, Con
 
 
 _AT_ONCE = 60  # occurrences that go with their series in one transaction
+SIGHTINGS_KEPT = 5  # of an event
 
 
 class Ledger:
@@ -108,6 +124,14 @@ class Ledger:
         if link != self._links.get(link.event_id):
             self._links[link.event_id] = self.changed_links[link.event_id] = link
 
+    def remember(self, event_id: str, sighting: Sighting, rule: str = "") -> None:
+        """Add to the history of a link that is written anyway."""
+        link = self.changed_links.get(event_id)
+        if link is not None:
+            seen = (*link.seen, sighting)[-SIGHTINGS_KEPT:]
+            told = replace(link, rule=link.rule or rule, seen=seen)
+            self._links[event_id] = self.changed_links[event_id] = told
+
     def put_conference(self, conference: Conference) -> None:
         if conference != self._conferences.get(conference.key):
             self._conferences[conference.key] = self.changed_conferences[conference.key] = conference
@@ -149,7 +173,21 @@ class _Recording:
     since: float
 
     def record(self, item: Event | Unreadable) -> Code | None:
-        link = self.ledger.link(item.id)
+        before = self.ledger.link(item.id)
+        code = self._record(item, before)
+        after = self.ledger.link(item.id)
+        if after is not None and after != before and code not in (Code.UNCHANGED, Code.OWN_ECHO):
+            self._remember(item, after, code)
+        return code
+
+    def _remember(self, item: Event | Unreadable, link: Link, code: Code | None) -> None:
+        if isinstance(item, Event) and link.live and link.conference is not None:
+            sighting = Sighting(self.now, code, self.rules.prints(item, link.conference))
+            self.ledger.remember(item.id, sighting, self.rules.rule(item, link.conference))
+        else:
+            self.ledger.remember(item.id, Sighting(self.now, code))
+
+    def _record(self, item: Event | Unreadable, link: Link | None) -> Code | None:
         if link is not None and link.doubted_at is not None:
             link = replace(link, doubted_at=None)  # it was seen, or has answered: there is no doubt any more
             self.ledger.put_link(link)
@@ -263,7 +301,10 @@ class _Recording:
         if link is not None and link.live and link.conference != key:
             self._is_released(link) if _carries_the_same(event, link) else self._goes(link)
         made = _link(self.ledger.calendar_key, event, key, self.rules, use)
-        self.ledger.put_link(replace(made, exceptions=link.exceptions if link else ()))
+        if link is not None:
+            rule = link.rule if link.conference == key else ""
+            made = replace(made, exceptions=link.exceptions, rule=rule, seen=link.seen)
+        self.ledger.put_link(made)
         before = self.ledger.conference(key) or Conference(key, home=self.ledger.calendar_key)
         after = conferences.used(
             before,

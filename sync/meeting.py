@@ -95,17 +95,32 @@ def fingerprint(event: Event, times: Times, told: Collection[str] = ()) -> str:
 
     `told`: which of agenda and invitees are among them.
     """
-    fields: tuple[object, ...] = (
-        event.title,
-        times.start.isoformat(),
-        times.end.isoformat(),
-        times.time_zone,
-        times.all_day,
-        event.recurrence,
-    )
+    fields: tuple[object, ...] = tuple(_fields(event, times).values())
     if told:
         fields += (_detail("agenda", event.agenda, told), _detail("invitees", event.invitees, told))
     return _hashed(fields)
+
+
+def prints(event: Event, times: Times, told: Collection[str] = ()) -> dict[str, str]:
+    """Of each field we send, a short hash: tells which of them differ between versions of this event."""
+    details = {"agenda": event.agenda, "invitees": event.invitees}
+    fields = _fields(event, times) | {name: details[name] for name in sorted(told)}
+    return {name: _short(event.id, name, value) for name, value in fields.items()}
+
+
+def _fields(event: Event, times: Times) -> dict[str, object]:
+    return {
+        "title": event.title,
+        "start": times.start.isoformat(),
+        "end": times.end.isoformat(),
+        "time_zone": times.time_zone,
+        "all_day": times.all_day,
+        "recurrence": event.recurrence,
+    }
+
+
+def _short(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:6]
 
 
 def _detail(name: str, value: object, told: Collection[str]) -> object:

@@ -306,8 +306,13 @@ class _Pull:
             return
         self._pulled.codes[code] += 1
         if code not in _QUIET:
-            why = item.problem if isinstance(item, Unreadable) else ""
+            why = self._why(item, code)
             logs.write(logs.Record.DECISION, calendar=self._record.key, event=item.id, code=code, why=why)
+
+    def _why(self, item: Item, code: Code) -> str:
+        if isinstance(item, Unreadable):
+            return item.problem
+        return self._tenure.policy.rules.why_not(item) if code is Code.NOT_OURS else ""
 
 
 def _ids(items: Iterable[Item]) -> list[str]:

@@ -14,11 +14,11 @@ from sync import decide
 from sync.account import Account
 from sync.channel import Channel, ChannelState
 from sync.codes import Code
-from sync.conference import Applied, Conference, Intent, Ref, State, Want
+from sync.conference import Applied, Conference, Decided, Decision, Intent, Ref, State, Want
 from sync.cursor import Bookmark
 from sync.errors import NewerRecord
 from sync.lease import Lease
-from sync.ledger import Link, ref_of
+from sync.ledger import Link, Sighting, ref_of
 from sync.meeting import Moved, Reach
 from sync.ports import CalendarId, CalendarRecord, Closing, EnrolledCalendar, Progress, WiredCalendar
 from sync.recognise import ConferenceKey
@@ -245,6 +245,8 @@ def link_document(link: Link) -> Document:
         "account": link.account,
         "series": link.series,
         "written": link.written,
+        "rule": link.rule,
+        "seen": [_sighting_document(sighting) for sighting in link.seen],
     }
 
 
@@ -263,7 +265,19 @@ def link(document: Document) -> Link:
         account=stored.get("account", ""),
         series=stored.get("series", ""),
         written=stored.get("written", ""),
+        rule=stored.get("rule", ""),
+        seen=tuple(map(_sighting, stored.get("seen", ()))),
     )
+
+
+def _sighting_document(sighting: Sighting) -> Document:
+    code = sighting.code.value if sighting.code else None
+    return {"at": sighting.at, "code": code, "prints": dict(sighting.prints)}
+
+
+def _sighting(stored: Document) -> Sighting:
+    code = Code(stored["code"]) if stored["code"] else None
+    return Sighting(stored["at"], code, stored["prints"])
 
 
 # --- Conferences ---
@@ -290,7 +304,7 @@ def conference_document(conference: Conference) -> Document:
         "locator": conference.locator,
         "approved": conference.approved,
         "counted": conference.counted,
-        "decisions": [{"at": at, "code": code.value} for at, code in conference.decisions],
+        "decisions": [_decided_document(decided) for decided in conference.decisions],
     }
 
 
@@ -315,7 +329,7 @@ def conference(document: Document) -> Conference:
         locator=stored.get("locator", ""),
         approved=stored.get("approved", False),
         counted=stored.get("counted", False),
-        decisions=tuple((decision["at"], Code(decision["code"])) for decision in stored["decisions"]),
+        decisions=tuple(map(_decided, stored["decisions"])),
     )
 
 
@@ -392,11 +406,16 @@ def _reach(stored: Document) -> Reach:
 
 
 def _want_document(want: Want) -> Document:
-    return {"version": want.version, "fingerprint": want.fingerprint, "leader": want.leader}
+    return {
+        "version": want.version,
+        "fingerprint": want.fingerprint,
+        "leader": want.leader,
+        "since": want.since,
+    }
 
 
 def _want(stored: Document) -> Want:
-    return Want(stored["version"], stored["fingerprint"], stored["leader"])
+    return Want(stored["version"], stored["fingerprint"], stored["leader"], stored.get("since", 0.0))
 
 
 def _intent_document(intent: Intent) -> Document:
@@ -405,6 +424,33 @@ def _intent_document(intent: Intent) -> Document:
 
 def _intent(stored: Document) -> Intent:
     return Intent(stored["number"], stored["until"], _want(stored["want"]))
+
+
+def _decided_document(decided: Decided) -> Document:
+    decision = decided.decision
+    return {
+        "at": decided.at,
+        "code": decision.code.value,
+        "why": decision.why,
+        "call": decision.call,
+        "answer": decision.answer,
+        "version": decided.version,
+        "since": decided.since,
+        "times": decided.times,
+    }
+
+
+def _decided(stored: Document) -> Decided:
+    decision = Decision(
+        Code(stored["code"]), stored.get("why", ""), stored.get("call", ""), stored.get("answer", "")
+    )
+    return Decided(
+        decision,
+        version=stored.get("version", 0),
+        since=stored["since"] if "since" in stored else stored["at"],
+        at=stored["at"],
+        times=stored.get("times", 1),
+    )
 
 
 # --- Accounts ---

@@ -9,7 +9,7 @@ from sync.account import Clients, account_of
 from sync.codes import Code
 from sync.conference import Ref
 from sync.event import TEXT_LIMIT, Event, Times
-from sync.recognise import ConferenceKey, System, leads_to, recognise
+from sync.recognise import ConferenceKey, Rule, System, leads_to, recognise
 
 _EVERYBODYS = (Clients(""),)
 
@@ -36,6 +36,24 @@ class Rules:
             return Code.PERSONAL_ROOM
         ours = seen.key.provider in self.providers and self.account(event, seen.key) is not None
         return seen.key if ours else Code.NOT_OURS
+
+    def rule(self, event: Event, key: ConferenceKey) -> str:
+        """By which rule this event shows that it carries that conference, seen for the first time."""
+        seen = recognise(event.carried, self.systems)
+        return str(seen.rule if seen is not None and seen.key == key else Rule.OWN_LINK)
+
+    def why_not(self, event: Event) -> str:
+        """Why the conference that an event carries is none of ours."""
+        seen = recognise(event.carried, self.systems)
+        if seen is None:
+            return "no rule knows it"
+        if seen.key.provider not in self.providers:
+            return f"no provider {seen.key.provider} is configured"
+        return f"no account of {seen.key.provider} looks after its organizer"
+
+    def prints(self, event: Event, key: ConferenceKey) -> dict[str, str]:
+        """Of each field that its provider is told of this event, a short hash."""
+        return {} if event.times is None else meeting.prints(event, event.times, self.told(key))
 
     def carries(self, event: Event, key: ConferenceKey) -> bool:
         """Whether this event carries that very conference."""

@@ -14,10 +14,12 @@ locals {
 
   forgotten = toset(["conferences", "links"])
 
-  # Maps that no query asks for, and whose every entry would be indexed.
+  # Maps and lists that no query asks for, and whose every entry would be indexed.
   not_indexed = {
-    conference_former = { collection = "conferences", field = "former" }
-    conference_refs   = { collection = "conferences", field = "refs" }
+    conference_decisions = { collection = "conferences", field = "decisions" }
+    conference_former    = { collection = "conferences", field = "former" }
+    conference_refs      = { collection = "conferences", field = "refs" }
+    link_seen            = { collection = "links", field = "seen" }
   }
 }
 

@@ -1,6 +1,7 @@
 """Records of version 1 are read for ever, later ones are refused aloud, and two versions side by side do no harm.
 
-The sample was written by version 1, to the letter: never change it. What later versions add has a value for the
+The samples were written by version 1, before and after it kept a history for `explain`, to the letter: never
+change them. What later versions add has a value for the
 records that lack it, and nothing that version 1 wrote goes missing.
 """
 
@@ -29,6 +30,9 @@ from tests.passes.conftest import KEY, ME, YOU, Town, conferencing
 
 VERSION_1: dict[str, Document] = json.loads(
     (Path(__file__).parents[1] / "samples/records_v1.json").read_text(encoding="utf-8")
+)
+HISTORY: dict[str, Document] = json.loads(
+    (Path(__file__).parents[1] / "samples/records_v1_history.json").read_text(encoding="utf-8")
 )
 ROOM = VERSION_1["calendar"]["key"]
 OTTER = ConferenceKey("demo", "quiet-otter-42")
@@ -96,6 +100,18 @@ def test_a_task_says_all_that_version_1_waits_for() -> None:
     queue = CloudTasks("q", "https://worker.example", "", token=lambda: "", clock=ManualClock())
     request: Any = queue._document(Task("name", "sync", ROOM, 0.0, 7))["httpRequest"]
     assert says_all_of(json.loads(base64.b64decode(request["body"])), VERSION_1["task"])
+
+
+@pytest.mark.parametrize("name", HISTORY)
+def test_a_history_is_read_and_written_again_with_all_it_said(name: str) -> None:
+    read, write = kind_of(name)
+    assert says_all_of(write(read(HISTORY[name])), HISTORY[name])
+
+
+def test_a_record_without_a_history_has_an_empty_one() -> None:
+    link, conference = records.link(VERSION_1["link"]), records.conference(VERSION_1["conference"])
+    assert (link.rule, link.seen, conference.want.since) == ("", (), 0.0)
+    assert [(each.decision.why, each.times) for each in conference.decisions] == [("", 1), ("", 1)]
 
 
 # --- In a file that version 1 made ---

@@ -236,7 +236,7 @@ def test_more_deletions_than_usual_wait_for_a_person(town: Town) -> None:
     assert sum(f"c-{n}" in town.acme.has for n in range(10)) == 10
     [held] = town.store.conferences([ConferenceKey("acme", "c-0")])
     assert held.state is State.HELD
-    assert held.decisions[-1][1] is Code.HELD
+    assert held.decisions[-1].decision.code is Code.HELD
 
 
 def test_a_conference_is_not_deleted_while_its_meeting_runs(town: Town) -> None:

@@ -264,7 +264,7 @@ class Judge:
         if (worker, new.key) in self._told:  # who was told has lived to write it down
             self._waits[new.key] = new.want.version, self._told.pop((worker, new.key))
         if new.decisions and (old is None or new.decisions != old.decisions):
-            self._nature.chronicle.counts[f"code {new.decisions[-1][1]}"] += 1
+            self._nature.chronicle.counts[f"code {new.decisions[-1].decision.code}"] += 1
         if old is not None and old.verify_at is not None and new.verify_at is None:
             self._nature.chronicle.counts["debt paid"] += 1
         if old is not None and old.intent is not None and new.intents > old.intents:
@@ -454,7 +454,7 @@ class Judge:
         return not all(self.is_poisoned(each.key.id) or self._asks_in_vain(each) for each in due)
 
     def _asks_in_vain(self, known: Conference) -> bool:
-        last = known.decisions[-1][1] if known.decisions else ""
+        last = known.decisions[-1].decision.code if known.decisions else ""
         return last == "access_lost" and self._is_out_of_sight(known.key.id)
 
     def is_poisoned(self, conference: str) -> bool:

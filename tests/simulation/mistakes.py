@@ -31,7 +31,7 @@ from sync import (
 )
 from sync import receive as receiving
 from sync.codes import Code
-from sync.conference import Conference, State
+from sync.conference import Conference, Decision, State
 from sync.cursor import SyncToken
 from sync.decide import Brake, Evidence
 from sync.errors import AccessLost, Gone, RateLimited, SyncError, Transient
@@ -332,10 +332,11 @@ def meeting_in_progress_deleted(patch: Plant) -> None:
 def deleting_what_is_gone_treated_as_failure(patch: Plant) -> None:
     settled = conference.settled
 
-    def failed(item: Conference, intent: Any, now: float, code: Code) -> Conference:
-        if code is Code.DELETED_ALREADY:
-            return conference.set_aside(item, now, State.QUARANTINED, now + 600.0, Code.QUARANTINED)
-        return settled(item, intent, now, code)
+    def failed(item: Conference, intent: Any, now: float, decision: Decision) -> Conference:
+        if decision.code is Code.DELETED_ALREADY:
+            refused = Decision(Code.QUARANTINED)
+            return conference.set_aside(item, now, State.QUARANTINED, now + 600.0, refused)
+        return settled(item, intent, now, decision)
 
     patch.setattr(conference, "settled", failed)
 
@@ -365,7 +366,7 @@ def intent_not_written(patch: Plant) -> None:
 
 def unknown_outcome_taken_as_failure(patch: Plant) -> None:
     @wraps(conference.unknown)
-    def failed(item: Conference, now: float, retry_at: float, horizon_s: float) -> Conference:
+    def failed(item: Conference, now: float, retry_at: float, *_: object) -> Conference:
         return replace(item, intent=None, attempts=item.attempts + 1, not_before=retry_at)
 
     patch.setattr(conference, "unknown", failed)
@@ -373,8 +374,9 @@ def unknown_outcome_taken_as_failure(patch: Plant) -> None:
 
 @mistake("noaudit", 60, "L1")
 def unknown_outcome_taken_as_success(patch: Plant) -> None:
-    def succeeded(item: Conference, now: float, retry_at: float, horizon_s: float) -> Conference:
-        return conference.settled(item, item.intent, now, Code.UPDATED) if item.intent else item
+    def succeeded(item: Conference, now: float, *_: object) -> Conference:
+        done = Decision(Code.UPDATED)
+        return conference.settled(item, item.intent, now, done) if item.intent else item
 
     patch.setattr(conference, "unknown", succeeded)
 

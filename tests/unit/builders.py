@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from sync import conference as conferences
 from sync.codes import Code
-from sync.conference import Applied, Conference, Ref, Want
+from sync.conference import Applied, Conference, Decision, Ref, Want
 from sync.event import Carried, Event, Kind, Occurrence, Times, Unreadable, tombstone
 from sync.ledger import Ledger, Link, in_order, record
 from sync.meeting import Reach
@@ -136,7 +136,9 @@ class Books:
             if known.pending:
                 claimed = conferences.intended(known, NOW, NOW + 12, 100)
                 assert claimed.intent is not None
-                self.conferences[name] = conferences.settled(claimed, claimed.intent, NOW, Code.UPDATED)
+                self.conferences[name] = conferences.settled(
+                    claimed, claimed.intent, NOW, Decision(Code.UPDATED)
+                )
 
     def __getitem__(self, name: str) -> Conference:
         return self.conferences[key(name)]

@@ -9,12 +9,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from sync import conference as conferences
 from sync.codes import Code
-from sync.conference import Conference, Intent, State
+from sync.conference import Conference, Decided, Decision, Intent, State
 from sync.decide import Confirm, Nothing, Update, Verify, decide, due_at
 from tests.unit.builders import DAY, NOW, conference, dropped, key, ref
 
 UNTIL = NOW + 12  # when a call that starts now must have ended
 HORIZON = 100.0  # how much longer an abandoned call may land
+LATER = Decision(Code.RETRY_LATER, "PUT: 503", "update", "transient")
+READ = Decision(Code.UNCHANGED, "read back", "read", "done")
 
 
 def used(known: Conference, name: str, fingerprint: str, now: float = NOW) -> Conference:
@@ -94,7 +96,7 @@ def test_a_conference_that_was_never_told_anything_is_still_deleted() -> None:
 
 
 def test_a_conference_that_was_read_back_as_different_is_still_deleted() -> None:
-    differing = conferences.verified(conference(), NOW, NOW, equal=False)
+    differing = conferences.verified(conference(), NOW, NOW, READ, equal=False)
     assert unused(differing).pending
 
 
@@ -128,9 +130,9 @@ def test_a_call_under_way_when_its_conference_was_released_comes_to_nothing(outc
     claimed, intent = intended(conference(wanted=2, applied=1))
     known = conferences.released(used(claimed, "cal.e1", "f3"), "cal.e1", "cal", NOW)
     if conferences.is_ours(known, intent) and outcome == "settled":
-        known = conferences.settled(known, intent, NOW, Code.UPDATED)
+        known = conferences.settled(known, intent, NOW, Decision(Code.UPDATED))
     elif conferences.is_ours(known, intent):
-        known = conferences.unknown(known, NOW, NOW + 1, HORIZON)
+        known = conferences.unknown(known, NOW, NOW + 1, HORIZON, LATER)
     assert not known.pending
     assert decide(known, NOW + 9e9, 3600) == Nothing(None)
 
@@ -151,7 +153,7 @@ def test_a_use_that_returns_after_its_release_unchanged_needs_no_call() -> None:
 
 def test_intents_are_numbered_upwards() -> None:
     first, one = intended(conference(wanted=2))
-    second, two = intended(conferences.settled(first, one, NOW, Code.UPDATED))
+    second, two = intended(conferences.settled(first, one, NOW, Decision(Code.UPDATED)))
     assert (one.number, two.number, second.intents) == (1, 2, 2)
 
 
@@ -170,34 +172,34 @@ def test_an_intent_that_was_left_open_becomes_a_debt() -> None:
 
 def test_what_was_confirmed_is_applied() -> None:
     claimed, intent = intended(conference(wanted=2, attempts=3))
-    known = conferences.settled(claimed, intent, NOW, Code.UPDATED)
+    known = conferences.settled(claimed, intent, NOW, Decision(Code.UPDATED))
     assert (known.pending, known.intent, known.attempts) == (False, None, 0)
-    assert known.decisions[-1] == (NOW, Code.UPDATED)
+    assert known.decisions[-1] == Decided(Decision(Code.UPDATED), 2, NOW, NOW)
 
 
 def test_what_was_confirmed_while_the_want_moved_on_is_still_pending() -> None:
     claimed, intent = intended(conference(wanted=2))
-    known = conferences.settled(used(claimed, "cal.e1", "f9"), intent, NOW, Code.UPDATED)
+    known = conferences.settled(used(claimed, "cal.e1", "f9"), intent, NOW, Decision(Code.UPDATED))
     assert known.pending
     assert decide(known, NOW, 3600) == Update()
 
 
 def test_a_deletion_that_was_confirmed_ends_the_conference() -> None:
     claimed, intent = intended(dropped(verify_at=NOW + 50, verify_until=NOW + 50))
-    known = conferences.settled(claimed, intent, NOW, Code.DELETED)
+    known = conferences.settled(claimed, intent, NOW, Decision(Code.DELETED))
     assert (known.state, known.pending, known.verify_at) == (State.GONE, False, None)
 
 
 def test_a_deletion_that_was_confirmed_while_an_event_came_back_is_a_pending_update() -> None:
     claimed, intent = intended(dropped())
-    known = conferences.settled(used(claimed, "cal.e1", "f1"), intent, NOW, Code.DELETED)
+    known = conferences.settled(used(claimed, "cal.e1", "f1"), intent, NOW, Decision(Code.DELETED))
     assert (known.state, known.pending) == (State.OK, True)
     assert decide(known, NOW, 3600) == Update()
 
 
 def test_a_call_without_effect_waits_and_leaves_no_debt() -> None:
     claimed, _ = intended(conference(wanted=2))
-    known = conferences.postponed(claimed, NOW, NOW + 30, Code.RATE_LIMITED)
+    known = conferences.postponed(claimed, NOW, NOW + 30, Decision(Code.RATE_LIMITED))
     assert (known.intent, known.not_before, known.verify_at, known.pending) == (None, NOW + 30, None, True)
 
 
@@ -205,16 +207,18 @@ def test_a_call_without_effect_waits_and_leaves_no_debt() -> None:
 def test_a_predecessors_open_intent_outlives_every_decision_but_the_next_intent(aside: str) -> None:
     claimed, one = intended(conference(wanted=2))
     if aside == "postponed":
-        known = conferences.postponed(claimed, UNTIL + 1, UNTIL + 30, Code.RETRY_LATER)
+        known = conferences.postponed(claimed, UNTIL + 1, UNTIL + 30, Decision(Code.RETRY_LATER))
     else:
-        known = conferences.set_aside(claimed, UNTIL + 1, State.QUARANTINED, UNTIL + 30, Code.QUARANTINED)
+        known = conferences.set_aside(
+            claimed, UNTIL + 1, State.QUARANTINED, UNTIL + 30, Decision(Code.QUARANTINED)
+        )
     again, _ = intended(known, UNTIL + 30)
     assert again.verify_until == one.until + HORIZON
 
 
 def test_a_conference_set_aside_keeps_its_want_for_later() -> None:
     claimed, _ = intended(conference(wanted=2, attempts=4))
-    known = conferences.set_aside(claimed, NOW, State.QUARANTINED, NOW + 86400, Code.QUARANTINED)
+    known = conferences.set_aside(claimed, NOW, State.QUARANTINED, NOW + 86400, Decision(Code.QUARANTINED))
     assert (known.state, known.pending, known.attempts, known.intent) == (State.QUARANTINED, True, 0, None)
 
 
@@ -223,7 +227,7 @@ def test_a_conference_set_aside_keeps_its_want_for_later() -> None:
 
 def test_an_unknown_outcome_is_tried_again_and_read_back_when_it_can_no_longer_land() -> None:
     claimed, _ = intended(conference(wanted=2, attempts=2))
-    known = conferences.unknown(claimed, NOW, NOW + 5, HORIZON)
+    known = conferences.unknown(claimed, NOW, NOW + 5, HORIZON, LATER)
     assert (known.pending, known.intent, known.attempts, known.not_before) == (True, None, 3, NOW + 5)
     assert known.verify_at == known.verify_until == NOW + HORIZON
 
@@ -236,35 +240,69 @@ def test_the_later_horizon_counts_in_whichever_order_they_come(first: float, the
 
 def test_an_early_read_does_not_pay_a_later_debt() -> None:
     owing = conferences.suspected(conference(), NOW, NOW + 100)
-    assert conferences.verified(owing, NOW + 60, NOW + 60, equal=True).verify_at == NOW + 100
+    assert conferences.verified(owing, NOW + 60, NOW + 60, READ, equal=True).verify_at == NOW + 100
 
 
 def test_a_read_that_was_asked_before_the_horizon_pays_nothing_though_it_answered_after_it() -> None:
     owing = conferences.suspected(conference(), NOW, NOW + 100)
-    assert conferences.verified(owing, NOW + 101, NOW + 99.9, equal=True).verify_at is not None
+    assert conferences.verified(owing, NOW + 101, NOW + 99.9, READ, equal=True).verify_at is not None
 
 
 def test_a_read_at_the_horizon_pays_the_debt() -> None:
     owing = conferences.suspected(conference(), NOW, NOW + 100)
-    assert conferences.verified(owing, NOW + 100, NOW + 100, equal=True).verify_at is None
+    assert conferences.verified(owing, NOW + 100, NOW + 100, READ, equal=True).verify_at is None
 
 
 def test_a_conference_read_back_as_different_is_told_again() -> None:
-    known = conferences.verified(conference(), NOW, NOW, equal=False)
+    known = conferences.verified(conference(), NOW, NOW, READ, equal=False)
     assert known.pending
     assert decide(known, NOW, 3600) == Update()
 
 
 def test_a_failed_read_owes_as_much_as_before() -> None:
-    owing = conferences.reread(conferences.suspected(conference(), NOW, NOW + 100), NOW + 130)
+    owing = conferences.reread(conferences.suspected(conference(), NOW, NOW + 100), NOW, NOW + 130, LATER)
     assert (owing.verify_at, owing.verify_until) == (NOW + 130, NOW + 100)
 
 
-def test_the_last_five_decisions_are_remembered() -> None:
+def test_the_last_ten_decisions_are_remembered() -> None:
     known = conference()
-    for second in range(7):
-        known = conferences.decided(known, NOW + second, Code.RETRY_LATER)
-    assert [at - NOW for at, _ in known.decisions] == [2, 3, 4, 5, 6]
+    for number in range(12):
+        known = conferences.decided(known, NOW + number, Decision(Code.RETRY_LATER, f"{number}"))
+    assert [each.decision.why for each in known.decisions] == [f"{number}" for number in range(2, 12)]
+
+
+def test_a_decision_made_again_and_again_is_counted_and_displaces_no_other() -> None:
+    known = conferences.decided(conference(), NOW, Decision(Code.UPDATED))
+    for number in range(20):
+        known = conferences.decided(known, NOW + 2 * number, LATER)
+        known = conferences.decided(
+            known, NOW + 2 * number + 1, Decision(Code.RETRY_LATER, "its account pauses")
+        )
+    updated, refused, paused = known.decisions
+    assert (updated.times, refused.times, paused.times) == (1, 20, 20)
+    assert (refused.since, refused.at) == (NOW, NOW + 38)
+
+
+def test_the_same_decision_about_another_want_is_another_one() -> None:
+    known = conferences.decided(conference(), NOW, Decision(Code.UPDATED))
+    again = conferences.decided(used(known, "cal.e1", "f9"), NOW + 5, Decision(Code.UPDATED))
+    assert [(each.version, each.at) for each in again.decisions] == [(1, NOW), (2, NOW + 5)]
+
+
+def test_however_much_a_provider_says_little_of_it_is_kept() -> None:
+    known = conferences.decided(conference(), NOW, Decision(Code.QUARANTINED, "x" * 100_000))
+    assert len(known.decisions[0].decision.why) == 200
+
+
+def test_what_a_person_answered_is_remembered() -> None:
+    assert conferences.approved(dropped(), NOW).decisions[-1].decision.why == "a person approved it"
+    assert conferences.rejected(dropped(), NOW).decisions[-1].decision.code is Code.HELD
+
+
+def test_a_want_tells_since_when_it_stands() -> None:
+    known = used(conference(), "cal.e1", "f9")
+    assert known.want.since == NOW
+    assert conferences.released(known, "cal.e1", "cal", NOW + 5).want.since == NOW
 
 
 # --- Everything together ---
@@ -315,7 +353,9 @@ class AgainstAProvider(RuleBasedStateMachine):
     def a_pass_looks_at_it(self, fate: str) -> None:
         step = decide(self.known, self.now, 3600)
         if fate == "event unreadable" and not isinstance(step, Nothing):
-            self.known = conferences.postponed(self.known, self.now, self.now + 20, Code.RETRY_LATER)
+            self.known = conferences.postponed(
+                self.known, self.now, self.now + 20, Decision(Code.RETRY_LATER)
+            )
         elif isinstance(step, Update | Confirm):
             self._call(fate)
         elif isinstance(step, Verify):
@@ -329,16 +369,20 @@ class AgainstAProvider(RuleBasedStateMachine):
         if fate in ("in flight", "dies in flight"):
             self.flying.append((intent.until + HORIZON - 1, wanted))
         if fate == "confirmed" and self.told == wanted:
-            self.known = conferences.settled(self.known, intent, self.now, Code.UPDATED)
+            self.known = conferences.settled(self.known, intent, self.now, Decision(Code.UPDATED))
         elif fate == "confirmed":
-            self.known = conferences.set_aside(self.known, self.now, State.LOST, self.now, Code.LOST)
+            self.known = conferences.set_aside(
+                self.known, self.now, State.LOST, self.now, Decision(Code.LOST)
+            )
         elif fate in ("answer lost", "never sent", "in flight"):
-            self.known = conferences.unknown(self.known, self.now, self.now + 3, HORIZON + 12)
+            self.known = conferences.unknown(self.known, self.now, self.now + 3, HORIZON + 12, LATER)
         elif fate == "rate limited":
-            self.known = conferences.postponed(self.known, self.now, self.now + 3, Code.RATE_LIMITED)
+            self.known = conferences.postponed(
+                self.known, self.now, self.now + 3, Decision(Code.RATE_LIMITED)
+            )
         elif fate == "refused":
             self.known = conferences.set_aside(
-                self.known, self.now, State.QUARANTINED, self.now + 999, Code.QUARANTINED
+                self.known, self.now, State.QUARANTINED, self.now + 999, Decision(Code.QUARANTINED)
             )
 
     def _land(self, wanted: str) -> None:
@@ -347,10 +391,12 @@ class AgainstAProvider(RuleBasedStateMachine):
 
     def _read(self) -> None:
         if not self.told:
-            self.known = conferences.set_aside(self.known, self.now, State.LOST, self.now, Code.LOST)
+            self.known = conferences.set_aside(
+                self.known, self.now, State.LOST, self.now, Decision(Code.LOST)
+            )
         else:
             equal = self.told == self.known.want.fingerprint
-            self.known = conferences.verified(self.known, self.now, self.now, equal=equal)
+            self.known = conferences.verified(self.known, self.now, self.now, READ, equal=equal)
 
     @invariant()
     def what_needs_no_look_is_as_wanted(self) -> None:
@@ -386,7 +432,7 @@ TestAgainstAProvider.settings = settings(max_examples=200, stateful_step_count=2
 
 def test_a_conference_whose_deletion_was_rejected_was_not_deleted() -> None:
     held = dropped(state=State.HELD)
-    kept = conferences.rejected(held)
+    kept = conferences.rejected(held, NOW)
     assert not kept.pending
     assert not kept.was_deleted  # its next update must not be told as the return of what is gone
     assert conferences.used(kept, "cal.e1", ref(), "cal", NOW).pending

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sync import conference as conferences
 from sync.codes import Code
-from sync.conference import Applied, Conference, Intent, Ref, State, Want
+from sync.conference import Applied, Conference, Decision, Intent, Ref, State, Want
 from sync.decide import Action, Brake, Confirm, Nothing, Update, Verify, decide, due_at, recent
 from sync.meeting import Reach
 from tests.unit.builders import DAY, HOUR, NOW, conference, dropped, key, reach, ref
@@ -174,7 +174,7 @@ def test_looking_whenever_it_is_due_soon_leads_to_a_step_or_to_rest(known: Confe
 
 def test_a_read_that_is_put_off_is_not_tried_again_at_once() -> None:
     owing = conferences.suspected(conference(), NOW - 200, NOW - 100)
-    later = conferences.postponed(owing, NOW, NOW + 60, Code.ACCESS_LOST)
+    later = conferences.postponed(owing, NOW, NOW + 60, Decision(Code.ACCESS_LOST))
     assert due_at(later, NOW, GRACE) == NOW + 60
 
 

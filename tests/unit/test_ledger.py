@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sync.codes import Code
 from sync.conference import State
-from sync.event import Event, Occurrence, Unreadable
-from sync.ledger import Link, event_of, in_order, link_of, record, ref_of
+from sync.event import Carried, Event, Occurrence, Unreadable
+from sync.ledger import Link, Sighting, event_of, in_order, link_of, record, ref_of
 from sync.meeting import fingerprint
 from sync.recognise import ConferenceKey
 from sync.rules import Rules
@@ -750,3 +750,67 @@ def test_a_series_with_very_many_occurrences_goes_in_several_transactions(books:
         changes.append(ledger.changes)
     assert changes == [120, 120, 62]
     assert not any(link.live for link in books.links.values())
+
+
+# --- What is remembered for `explain` ---
+
+
+def seen(books: Books, event_id: str = "e1", calendar: str = "cal") -> tuple[Sighting, ...]:
+    return books.links[calendar, event_id].seen
+
+
+def changed(earlier: Sighting, later: Sighting) -> set[str]:
+    return {name for name in later.prints if later.prints[name] != earlier.prints[name]}
+
+
+def test_each_version_of_an_event_is_remembered_with_what_differs(known: Books) -> None:
+    known.record(event(title="Another"), now=NOW + 1)
+    known.record(event(title="Another", start=NOW + 2 * DAY), now=NOW + 2)
+    first, second, third = seen(known)
+    assert [each.at for each in (first, second, third)] == [NOW, NOW + 1, NOW + 2]
+    assert changed(first, second) == {"title"}
+    assert changed(second, third) == {"start", "end"}
+
+
+def test_nothing_that_people_wrote_is_remembered(known: Books) -> None:
+    assert set(seen(known)[0].prints) == {"title", "start", "end", "time_zone", "all_day", "recurrence"}
+    assert all(len(each) == 6 for each in seen(known)[0].prints.values())
+    assert "Planning" not in repr(known.everything())
+
+
+def test_what_a_provider_is_told_beyond_title_and_times_is_remembered_as_well() -> None:
+    books, rules = Books(), replace(RULES, details={"demo": frozenset({"agenda"})})
+    books.record(replace(event(), agenda="one"), rules=rules)
+    books.record(replace(event(), agenda="two"), rules=rules)
+    assert changed(*seen(books)) == {"agenda"}
+
+
+def test_the_rule_that_recognised_a_conference_at_first_is_remembered(known: Books) -> None:
+    assert known.links["cal", "e1"].rule == "entry_point"
+    known.record(event(title="Another"))
+    assert known.links["cal", "e1"].rule == "entry_point"
+    known.record(
+        event(conference=None, carried=Carried("addOn", "Demo", "c2", "", "", ("https://meet.example/c2",)))
+    )
+    assert known.links["cal", "e1"].conference == key("c2")
+    assert known.links["cal", "e1"].rule == "entry_point"
+
+
+def test_how_an_event_went_and_came_back_is_remembered(known: Books) -> None:
+    known.record(cancelled(), now=NOW + 1)
+    known.record(event(), now=NOW + 2)
+    assert [each.code for each in seen(known)] == [None, Code.DELETION_WAITING, Code.RESTORED]
+    assert seen(known)[1].prints == {}
+
+
+def test_only_the_last_five_versions_are_remembered(known: Books) -> None:
+    for number in range(9):
+        known.record(event(title=f"{number}"), now=NOW + number)
+    assert [each.at - NOW for each in seen(known)] == [4, 5, 6, 7, 8]
+
+
+def test_history_alone_is_no_reason_to_write(known: Books) -> None:
+    ledger = known.open("cal")
+    assert record(ledger, event(), RULES, NOW + 5, NOW - DAY) is Code.UNCHANGED
+    assert ledger.changes == 0
+    assert hash(known.links["cal", "e1"]) == hash(link_of("cal", event(), RULES))

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sync import records
+from sync import conference as conferences
+from sync import ledger, records
 from sync.channel import Channel, ChannelState
 from sync.codes import Code
-from sync.conference import Applied, Conference, Intent, Ref, State, Want
+from sync.conference import Applied, Conference, Decided, Decision, Intent, Ref, State, Want
 from sync.cursor import Bookmark
 from sync.errors import NewerRecord
 from sync.lease import Lease
-from sync.ledger import Link
-from sync.meeting import Reach
+from sync.ledger import Link, Sighting
+from sync.meeting import Moved, Reach
 from sync.ports import CalendarId, CalendarRecord, Closing, EnrolledCalendar, Progress, WiredCalendar
 from sync.recognise import ConferenceKey
 from sync.records import Document
@@ -59,6 +60,9 @@ CALENDARS = st.builds(
     deletions=st.lists(TIMES, max_size=3).map(tuple),
     channels=st.lists(CHANNELS, max_size=3).map(tuple),
 )
+SIGHTINGS = st.builds(
+    Sighting, TIMES, st.none() | st.sampled_from(Code), st.dictionaries(TEXTS, TEXTS, max_size=3)
+)
 LINKS = st.builds(
     Link,
     calendar_key=TEXTS,
@@ -69,8 +73,12 @@ LINKS = st.builds(
     end=MAYBE_TIMES,
     exceptions=st.lists(TEXTS, max_size=3).map(tuple),
     doubted_at=MAYBE_TIMES,
+    rule=TEXTS,
+    seen=st.lists(SIGHTINGS, max_size=3).map(tuple),
 )
-WANTS = st.builds(Want, COUNTS, TEXTS, TEXTS)
+WANTS = st.builds(Want, COUNTS, TEXTS, TEXTS, TIMES)
+DECISIONS = st.builds(Decision, st.sampled_from(Code), TEXTS, TEXTS, TEXTS)
+DECIDED = st.builds(Decided, DECISIONS, COUNTS, TIMES, TIMES, COUNTS)
 REFS = st.dictionaries(
     TEXTS, st.builds(Ref, TEXTS, st.builds(Reach, TIMES, MAYBE_TIMES, TIMES, st.booleans())), max_size=3
 )
@@ -90,7 +98,7 @@ CONFERENCES = st.builds(
     verify_at=MAYBE_TIMES,
     verify_until=TIMES,
     state=st.sampled_from(State),
-    decisions=st.lists(st.tuples(TIMES, st.sampled_from(Code)), max_size=5).map(tuple),
+    decisions=st.lists(DECIDED, max_size=5).map(tuple),
 )
 WIRED = st.builds(WiredCalendar, TEXTS, CALENDAR_IDS, st.booleans())
 ENROLLED = st.builds(EnrolledCalendar, CALENDAR_IDS, TIMES, TEXTS)
@@ -131,12 +139,14 @@ def test_a_calendar_comes_back_as_it_was(record: CalendarRecord) -> None:
 
 @given(LINKS)
 def test_a_link_comes_back_as_it_was(link: Link) -> None:
-    assert records.link(stored(records.link_document(link))) == link
+    back = records.link(stored(records.link_document(link)))
+    assert (back, back.rule, back.seen) == (link, link.rule, link.seen)
 
 
 @given(CONFERENCES)
 def test_a_conference_comes_back_as_it_was(conference: Conference) -> None:
-    assert records.conference(stored(records.conference_document(conference))) == conference
+    back = records.conference(stored(records.conference_document(conference)))
+    assert (back, back.want.since) == (conference, conference.want.since)
 
 
 @given(WIRED)
@@ -202,6 +212,31 @@ def test_a_record_of_a_later_version_is_refused_by_name_and_version(
         NewerRecord, match=f"^A {kind} record has schema 7, .* none above 1: deploy a later one"
     ):
         read({**document, "schema": 7})
+
+
+def test_the_fullest_record_fits_into_a_document_of_every_store() -> None:
+    """Firestore takes a mebibyte (quotas: maximum size for a document); ids are as long as Google makes them."""
+    decided = Decided(Decision(Code.QUARANTINED, "é" * 200, "update", "unsupported"), 2**40, 4e9, 4e9, 10**6)
+    many = conferences.MOVED_KEPT
+    moved = {f"2026-01-05T08:{each:02}:00Z": Moved("", 1767600000.0, 1767603600.0) for each in range(many)}
+    refs = {
+        f"{'k' * 26}.{number:026}": Ref("1:" + "f" * 32, Reach(4e9, 4e9, 3600.0, repeats=True), moved)
+        for number in range(max(conferences.REFS_KEPT, conferences.FORMER_KEPT))
+    }
+    one = dict([next(iter(refs.items()))])
+    plain = {name: replace(ref, moved={}) for name, ref in refs.items()}
+    fullest = replace(
+        CONFERENCE,
+        refs=plain | one,
+        former=dict([*plain.items()][: conferences.FORMER_KEPT]),
+        decisions=(decided,) * conferences.DECISIONS_KEPT,
+        locator="l" * 1300,
+    )
+    assert len(json.dumps(records.conference_document(fullest), ensure_ascii=False).encode()) < 200_000
+    prints = dict.fromkeys(("title", "start", "end", "time_zone", "all_day", "recurrence"), "abcdef")
+    sighting = Sighting(4e9, Code.SHARED_BY_OTHER_EVENT, prints | {"agenda": "abcdef", "invitees": "abcdef"})
+    history = replace(LINK, seen=(sighting,) * ledger.SIGHTINGS_KEPT)
+    assert len(json.dumps(records.link_document(history))) < 3_000
 
 
 # --- Names ---
