@@ -503,7 +503,7 @@ class _Apply:
         logs.write(
             logs.Record.DECISION,
             calendar=self._tenure.record.key,
-            conference=str(key),
+            conference=self._policy.rules.shown(key),
             code=decision.code,
             why=decision.why,
             call=decision.call,

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TextIO
 
 from sync import trace
 from sync.errors import SyncError
@@ -119,6 +120,7 @@ def write_bug(error: BaseException, /, **fields: Value) -> None:
 def quiet_libraries() -> None:
     """From now on a library's warning tells where it was raised, not what it says: that may hold a URL."""
     logging.getLogger().handlers = [_Wordless(logging.WARNING)]
+    warnings.showwarning = _wordless_warning
 
 
 class _Wordless(logging.Handler):
@@ -126,6 +128,19 @@ class _Wordless(logging.Handler):
         severity: Severity = "ERROR" if record.levelno >= logging.ERROR else "WARNING"
         place = (record.pathname, record.lineno, record.funcName or "")
         _line(Record.LIBRARY, severity, {"logger": record.name}, place)
+
+
+def _wordless_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Of Python's own kind of warnings."""
+    del message, file, line
+    _line(Record.LIBRARY, "WARNING", {"logger": category.__name__}, (filename, lineno, ""))
 
 
 _Place = tuple[str, int, str]  # a file, a line of it, and the function there

@@ -5,6 +5,7 @@ name of the solution. Anybody can write anything into an event: a look-alike mus
 as somebody else's conference.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,11 @@ class ConferenceKey:
             raise ValueError("not a conference key: a key is provider:id")
         return key
 
+    @property
+    def veiled(self) -> str:
+        """The key for who must not learn the id from it: whoever knows the id can tell that this is it."""
+        return f"{self.provider}:~{hashlib.sha256(str(self).encode(errors='surrogatepass')).hexdigest()[:16]}"
+
     def is_sound(self) -> bool:
         return 0 < len(self.id) <= ID_LIMIT and self.id.isprintable()
 
@@ -55,6 +61,7 @@ class System:
     solution_types: tuple[str, ...] = ()  # conferenceSolution.key.type, for solutions of Google's own
     located: bool = False  # its conferences are found by their join URL, not by the id alone
     folded: bool = False  # in upper or lower case, an id in its URLs is the same
+    plain_ids: bool = False  # an id opens nothing by itself, and is no words of somebody's: logs may tell it
 
 
 class Rule(StrEnum):
@@ -88,6 +95,7 @@ KNOWN: tuple[System, ...] = (
         path=r"^/(?:j|s|w|wc/join|wc)/(\d{9,12})(?:/|$)",
         personal=r"^/my/([\w.-]+)",
         id_pattern=r"^\d{9,12}$",
+        plain_ids=True,  # a passcode or a waiting room is asked for, too
     ),
     System(
         provider="webex",
@@ -106,6 +114,7 @@ KNOWN: tuple[System, ...] = (
         ),  # guessed, and without an id pattern never enough
         hosts=("teams.microsoft.com", "teams.live.com", "teams.microsoft.us", "teams.cloud.microsoft"),
         path=r"^/(?:l/meetup-join/([^/]+)|meet/(\d+))",
+        plain_ids=True,  # its links need a passcode, or the tenant and the organizer, as well
     ),
     System(
         provider="goto",

@@ -87,6 +87,11 @@ class Rules:
         fits = join_url not in written and leads_to(join_url, key, self.systems)
         return written[0] if written and fits else ""
 
+    def shown(self, key: ConferenceKey) -> str:
+        """What a log calls it. Of most systems an id is as good as the join link, or words of somebody's."""
+        plain = {system.plain_ids for system in self.systems if system.provider == key.provider}
+        return str(key) if plain == {True} else key.veiled
+
     def told(self, key: ConferenceKey) -> frozenset[str]:
         """Which details of a meeting its provider is told, beside title and times."""
         return self.details.get(key.provider, frozenset())

@@ -414,7 +414,7 @@ class _Reader:
             self._problem(f"{where} is not an object.")
             return None
         lists = {each.name for each in fields(System) if isinstance(each.default, tuple)}
-        texts = {each.name for each in fields(System)} - lists - {"located", "folded"}
+        texts = {each.name for each in fields(System)} - lists - {"located", "folded", "plain_ids"}
         before = len(self.problems)
         self._refuse_unknown(raw, texts | lists, f"a key of {where}")
         for name, value in raw.items():

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -293,8 +294,10 @@ def test_a_runaway_recursion_is_still_one_readable_record(capsys: pytest.Capture
 def quiet() -> Iterator[None]:
     root = logging.getLogger()
     handlers = root.handlers
-    logs.quiet_libraries()
-    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logs.quiet_libraries()
+        yield
     root.handlers = handlers
 
 
@@ -309,6 +312,16 @@ def test_a_library_tells_where_it_warns_and_not_what(capsys: pytest.CaptureFixtu
         "tests/unit/test_logs.py",
         "test_a_library_tells_where_it_warns_and_not_what",
     )
+    assert "secret" not in captured.out + captured.err
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_warning_of_pythons_own_kind_tells_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    warnings.warn("no answer from https://secret.example/", DeprecationWarning, stacklevel=1)
+    captured = capsys.readouterr()
+    line = json.loads(captured.out)
+    assert (line["severity"], line["message"], line["logger"]) == ("WARNING", "library", "DeprecationWarning")
+    assert line[f"{SPECIAL}sourceLocation"]["file"] == "tests/unit/test_logs.py"
     assert "secret" not in captured.out + captured.err
 
 
