@@ -1,6 +1,7 @@
 """Recognition: the strongest evidence names the conference, and no look-alike is ever taken for one."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from sync.event import Carried, Event, parse
 from sync.recognise import KNOWN, ConferenceKey, Recognised, Rule, System, recognise
+from sync.rules import Rules
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 ZOOM_SCRIPT = "1O_9DeEljSH2vrECr8XeFYYRxFFiowFKOivqSDz316BlBcDXrF00BXrkO"
@@ -446,3 +448,26 @@ def test_recognition_never_raises_and_never_names_an_unsound_id(
     if recognised is not None:
         assert 0 < len(recognised.key.id) <= 256
         assert recognised.key.id.isprintable()
+
+
+# --- What a log may call a conference ---
+
+
+@pytest.mark.parametrize("provider", ["zoom", "teams"])
+def test_an_id_that_opens_nothing_by_itself_is_told_in_logs(provider: str) -> None:
+    key = ConferenceKey(provider, "81234567890")
+    assert Rules(KNOWN, frozenset()).shown(key) == f"{provider}:81234567890"
+
+
+@pytest.mark.parametrize("provider", ["jitsi", "webex", "whereby", "nobody's"])
+def test_an_id_that_is_as_good_as_the_link_or_somebodys_words_is_not(provider: str) -> None:
+    key = ConferenceKey(provider, "talk-about-bobs-salary")
+    shown = Rules(KNOWN, frozenset()).shown(key)
+    assert shown == Rules(KNOWN, frozenset()).shown(key) == key.veiled
+    assert re.fullmatch(rf"{provider}:~[0-9a-f]{{16}}", shown)
+
+
+def test_a_system_of_ones_own_under_a_known_name_is_not_told_either() -> None:
+    own = System("zoom", hosts=("calls.example",), path=r"^/([a-z-]+)$")
+    key = ConferenceKey("zoom", "talk-about-bobs-salary")
+    assert Rules((own, *KNOWN), frozenset()).shown(key) == key.veiled
