@@ -83,7 +83,7 @@ def test_observing_says_that_a_deletion_would_be_held_and_holds_nothing(
     town.settle()
     town.act("delete", event=event)
     town.settle()
-    assert observed(capsys)[-1] == ("acme:c-1", "would be held")
+    assert observed(capsys)[-1] == (C1.veiled, "would be held")
     [conference] = town.store.conferences([C1])
     assert conference.state is State.OK
 
