@@ -3,6 +3,7 @@
 Method and path, one call inward, errors to status, one log record: nothing else happens here.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ _RECEPTION_STATUS = {
 
 
 def webhook(request: Request) -> Response:
-    """Google's push notifications (POST /) and a sign of life (GET /status)."""
+    """Google's push notifications (POST /), calendars that come and go (/enrol), a sign of life (GET /status)."""
     return _enter(request, _WEBHOOK, misconfigured=503)  # 503: Google keeps the hint until it is mended
 
 
@@ -44,6 +45,25 @@ def _notified(request: Request) -> Response:
     if reception is Reception.WOKEN or reception is Reception.HELLO:
         _record(request, status, reception=reception.name.lower(), refused_before=receiver.refused())
     return Response(status=status)
+
+
+def _asked(request: Request) -> Response:
+    admission = wiring.admission()
+    if admission is None:
+        return Response(status=404)
+    # A body in chunks does not say how long it is: it counts as too long.
+    length = sys.maxsize if "Transfer-Encoding" in request.headers else request.content_length or 0
+    authorization = request.headers.get("Authorization", "")
+    answer = admission.admit(request.method, authorization, length, lambda: request.get_data(cache=False))
+    if answer.status != 401:  # those are not worth a line: anybody can write them
+        _record(request, answer.status, "INFO" if answer.status == 202 else "WARNING", why=answer.word)
+    response = jsonify(answer.body)
+    response.status_code = answer.status
+    if answer.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if answer.wait_s:
+        response.headers["Retry-After"] = str(answer.wait_s)
+    return response
 
 
 def _task(request: Request) -> Response:
@@ -94,7 +114,11 @@ def _worker_status(_: Request) -> Response:
 
 _RESERVATION = "/reservations/conference/"  # and an id
 
-_WEBHOOK: Mapping[str, Mapping[str, Route]] = {"/": {"POST": _notified}, "/status": {"GET": _webhook_status}}
+_WEBHOOK: Mapping[str, Mapping[str, Route]] = {
+    "/": {"POST": _notified},
+    "/enrol": {"POST": _asked, "DELETE": _asked},
+    "/status": {"GET": _webhook_status},
+}
 _WORKER: Mapping[str, Mapping[str, Route]] = {
     "/tasks": {"POST": _task},
     "/jobs/converge": {"POST": _converge},

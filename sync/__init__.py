@@ -4,6 +4,8 @@ The house, in reading order:
 
     main.py          two doors: webhook(request) and worker(request)
     receive          a notification becomes a wake, or nothing
+    admit            whoever asks to enrol a calendar proves who they are; it becomes a task, or nothing
+    enrolment        what they ask for, read strictly
     notification     the headers of a push -> Notification | Rejection; no I/O
     wake             a durable request to look at one calendar, one for each time bucket
     work             the worker's tasks and jobs
@@ -21,6 +23,7 @@ The house, in reading order:
     write_back       where a conference is joined now, written into its events: all that we ever write
     holds            deletions that wait for a person, and what the person says
     tend             converge channels, sweep calendars
+    enrol            calendars that come and go at run time; whose they are
     reservation      Jitsi asks whether a room may open; the ledger answers
     tenure           what is done under one calendar's lease
     ports            what all of these ask of the world outside

@@ -56,6 +56,9 @@ class Link:
     # For `explain`. It takes no part in comparisons: history alone is no reason to write.
     rule: str = field(default="", compare=False)  # by which its conference was recognised at first
     seen: tuple[Sighting, ...] = field(default=(), compare=False)  # its last few versions, newest last
+    provisional_at: float | None = (
+        None  # since when it is only said, and was not seen, that they belong together
+    )
 
     @property
     def ref(self) -> str:
@@ -156,6 +159,34 @@ def link_of(calendar_key: str, event: Event, rules: Rules) -> Link | None:
     if isinstance(ours, Code):
         return None
     return _link(calendar_key, event, ours, rules, rules.use(event, event.times, ours))
+
+
+def expect(ledger: Ledger, event_id: str, key: ConferenceKey, now: float) -> bool:
+    """Somebody says that this event is to carry this conference. False: more is known of the event already.
+
+    It helps to recognise the conference in the event. Until it was seen there nothing follows: no want, and so
+    no change and no deletion.
+    """
+    if ledger.link(event_id) is not None:
+        return False
+    ledger.put_link(Link(ledger.calendar_key, event_id, key, live=False, provisional_at=now))
+    return True
+
+
+def let_go(ledger: Ledger, event_ids: Iterable[str], now: float) -> None:
+    """This calendar is ours to look after no longer: what these events use is released."""
+    ids = list(event_ids)
+    ledger.prefetch(ids)
+    for event_id in ids:
+        _release(ledger, ledger.link(event_id), now)
+
+
+def take_over(ledger: Ledger, keys: Iterable[ConferenceKey]) -> None:
+    """From now on this calendar looks after these conferences, if it uses them."""
+    for key in keys:
+        conference = ledger.conference(key)
+        if conference is not None and ledger.calendar_key in (event_of(ref)[0] for ref in conference.refs):
+            ledger.put_conference(replace(conference, home=ledger.calendar_key))
 
 
 def in_order(items: Iterable[Event | Unreadable]) -> list[Event | Unreadable]:
@@ -360,17 +391,20 @@ class _Recording:
         return Code.SHARED_BY_OTHER_EVENT if after.wanted else Code.DELETION_WAITING
 
     def _is_released(self, link: Link | None) -> None:
-        """We may no longer speak for this event: nothing comes of that."""
-        if link is None or not link.live:
-            return
-        self.ledger.put_link(replace(link, live=False, doubted_at=None))
-        conference = self.ledger.conference(link.conference) if link.conference else None
-        if conference is not None:
-            released = conferences.released(conference, link.ref, self.ledger.calendar_key, self.now)
-            self.ledger.put_conference(released)
+        _release(self.ledger, link, self.now)
 
     def _ref(self, event_id: str) -> str:
         return ref_of(self.ledger.calendar_key, event_id)
+
+
+def _release(ledger: Ledger, link: Link | None, now: float) -> None:
+    """We may no longer speak for this event: nothing comes of that."""
+    if link is None or not link.live:
+        return
+    ledger.put_link(replace(link, live=False, doubted_at=None))
+    conference = ledger.conference(link.conference) if link.conference else None
+    if conference is not None:
+        ledger.put_conference(conferences.released(conference, link.ref, ledger.calendar_key, now))
 
 
 def _link(calendar_key: str, event: Event, key: ConferenceKey, rules: Rules, use: Ref) -> Link:

@@ -43,6 +43,7 @@ class Record(StrEnum):
     ACCESS_LOST = "access_lost"
     ACCOUNT_PAUSED = "account_paused"
     ACCOUNT_ANSWERS = "account_answers"
+    ENROLMENT = "enrolment"
     CONVERGE = "converge"
     CHANNEL_FAILED = "channel_failed"
     SWEEP = "sweep"

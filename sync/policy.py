@@ -36,6 +36,7 @@ class Policy:
     quarantine_s: float  # how long until a refused conference is tried again
     channel_life_s: float  # asked for; Google may grant less
     observing: bool = False  # decide and say, but call no provider
+    delegates: bool = False  # may read a calendar as its owner, and so ask what that person may do
 
     def listing(self, calendar_listing: str) -> str:
         """What a sync token stands for: another value means that one full listing is due."""

@@ -95,6 +95,9 @@ class Calendar(Protocol):
         Nobody is sent a mail. Raises Overtaken if there is a newer version, Refused, Gone, AccessLost, Transient.
         """
 
+    def access_role(self, calendar: CalendarId) -> str:
+        """What its subject, or we, may do there: "reader", "writer" or "owner". Raises AccessLost, Transient."""
+
     def watch(self, calendar: CalendarId, channel_id: str, token: str, address: str, life_s: float) -> Watch:
         """Open a channel. Raises Unsupported (not watchable), Refused, AccessLost, Transient."""
 
@@ -221,6 +224,9 @@ class Store(Protocol):
     def live_links(self, calendar_key: str) -> Iterable[Link]:
         """Every live link of a calendar."""
 
+    def provisional_links(self, before: float, limit: int) -> Sequence[Link]:
+        """Links of any calendar that were said before then and never seen, the oldest first."""
+
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         """Conferences as they stand."""
 
@@ -247,6 +253,9 @@ class Store(Protocol):
 
     def wired(self) -> Wiring:
         """What Terraform wants."""
+
+    def webhook_url(self) -> str:
+        """The switch, without the calendars: where channels post; empty if there are to be none."""
 
     def enrolled(self) -> Sequence[EnrolledCalendar]:
         """The calendars that were added at run time. Where one is wired too, the wire speaks."""
@@ -391,8 +400,8 @@ class Task:
     """Work for the worker: POST /tasks, not before `due_at` (seconds since the epoch)."""
 
     name: str
-    kind: str  # "sync"
-    subject: str  # for sync: a calendar key
+    kind: str  # "sync"; "enrol", "withdraw"
+    subject: str  # for sync: a calendar key; else what was asked for, as sync.enrolment writes it
     due_at: float
     generation: int = 0  # for sync: not needed once this generation was served
 

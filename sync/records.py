@@ -247,6 +247,7 @@ def link_document(link: Link) -> Document:
         "written": link.written,
         "rule": link.rule,
         "seen": [_sighting_document(sighting) for sighting in link.seen],
+        "provisional_at": link.provisional_at,
     }
 
 
@@ -267,6 +268,7 @@ def link(document: Document) -> Link:
         written=stored.get("written", ""),
         rule=stored.get("rule", ""),
         seen=tuple(map(_sighting, stored.get("seen", ()))),
+        provisional_at=stored.get("provisional_at"),
     )
 
 

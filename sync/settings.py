@@ -31,10 +31,12 @@ VARIABLES = (
     "SYNC_CHANNEL_KEYS",
     "SYNC_CONFERENCES",
     "SYNC_DELEGATION",
+    "SYNC_ENROL",
     "SYNC_MODE",
     "SYNC_CALENDAR_API",
     "SYNC_TASKS_API",
     "SYNC_SECRETS_API",
+    "SYNC_CERTS_API",
     "SYNC_TIMES",
 )
 
@@ -108,6 +110,14 @@ class AccountSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolSettings:
+    """Who may enrol calendars at run time: users of these domains, with tokens issued to these client ids."""
+
+    audiences: frozenset[str]
+    domains: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What this process runs with."""
 
@@ -124,6 +134,8 @@ class Settings:
     calendar_api: str  # root URL; empty for Google's own
     tasks_api: str  # likewise
     secrets_api: str  # likewise
+    certs_api: str = ""  # likewise
+    enrol: EnrolSettings | None = None  # None: nobody
     observing: bool = False  # SYNC_MODE=observe: call no provider
     providers: tuple[ProviderSettings, ...] = ()  # of a worker
     systems: tuple[System, ...] = ()  # of a worker: to be recognised beside those that are known anyway
@@ -158,6 +170,8 @@ def draft(environ: Mapping[str, str], door: Door) -> tuple[Settings, tuple[str, 
         calendar_api=reader.url("SYNC_CALENDAR_API"),
         tasks_api=reader.url("SYNC_TASKS_API"),
         secrets_api=reader.url("SYNC_SECRETS_API"),
+        certs_api=reader.url("SYNC_CERTS_API"),
+        enrol=reader.enrol(),
         observing=reader.observing(),
         providers=providers,
         systems=systems,
@@ -250,6 +264,31 @@ class _Reader:
             except ValueError as problem:
                 self._problem(f"SYNC_CHANNEL_KEYS names a file without good keys: {problem}.")
         return tuple(map(Path, paths))
+
+    def enrol(self) -> EnrolSettings | None:
+        text = self.text("SYNC_ENROL")
+        if not text:
+            return None
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            self._problem("SYNC_ENROL is not a JSON object.")
+            return None
+        self._refuse_unknown(document, ("audiences", "domains"), "a key of SYNC_ENROL")
+        audiences, domains = (self._some_texts(document, name) for name in ("audiences", "domains"))
+        for domain in domains:
+            if ":" in domain or not _is_host(domain):
+                self._problem("SYNC_ENROL has domains that are not lower-case domain names.")
+        return EnrolSettings(audiences, domains)
+
+    def _some_texts(self, document: Mapping[str, object], name: str) -> frozenset[str]:
+        texts = document.get(name)
+        if not _is_texts(texts) or not all(texts) or not texts:
+            self._problem(f"SYNC_ENROL has no {name}: a list of texts.")
+            return frozenset()
+        return frozenset(texts)
 
     def times(self) -> Times:
         known = [each.name for each in fields(Times)]

@@ -31,23 +31,24 @@ class Verdict:
 
 
 def converge(outside: Outside, policy: Policy, key: Key, known: Keys) -> Verdict:
-    """Wired calendars are watched, all others are not.
+    """Wired and enrolled calendars are watched, all others are not. Where one is both, the wire speaks.
 
     `key` signs the tokens of new channels. A channel signed with none of the `known` keys is replaced.
     """
     key_ids = frozenset(each.id for each in known.oldest_first)
     wiring = outside.store.wired()
     salt = outside.store.salt()
-    wired = {channel.calendar_key(salt, each.calendar.id): each for each in wiring.calendars}
-    verdict = Verdict(calendars=len(wired))
-    for calendar_key, each in wired.items():
+    enrolled = (WiredCalendar("", each.calendar) for each in outside.store.enrolled())
+    wanted = {channel.calendar_key(salt, each.calendar.id): each for each in (*enrolled, *wiring.calendars)}
+    verdict = Verdict(calendars=len(wanted))
+    for calendar_key, each in wanted.items():
         with _counting_failures(verdict, calendar_key):
             record = outside.store.tend(calendar_key, _as_wired(calendar_key, each))
             address = "" if each.paused else wiring.webhook_url
             _Converge(outside, policy, key, key_ids, record, address).converge(verdict)
     with _counting_failures(verdict):
         for record in outside.store.calendars():
-            if record.key in wired:
+            if record.key in wanted:
                 continue
             with _counting_failures(verdict, record.key):
                 if record.active:
@@ -62,6 +63,14 @@ def converge(outside: Outside, policy: Policy, key: Key, known: Keys) -> Verdict
         failed=verdict.failed,
     )
     return verdict
+
+
+def look_after(
+    outside: Outside, policy: Policy, key: Key, known: Keys, record: CalendarRecord, address: str
+) -> None:
+    """Bring one calendar's channels to the wanted state. Trouble is left to the next converge."""
+    key_ids = frozenset(each.id for each in known.oldest_first)
+    _Converge(outside, policy, key, key_ids, record, address).converge(Verdict())
 
 
 def sweep(outside: Outside, policy: Policy) -> int:

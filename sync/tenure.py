@@ -1,13 +1,14 @@
 """One worker's time on one calendar: everything that is done under its lease goes through here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from sync.errors import AccessLost, Gone, LeaseLost, Transient
 from sync.event import Event, Kind, Unreadable, tombstone
 from sync.ledger import Ledger
 from sync.policy import Policy
-from sync.ports import CalendarRecord, Claimed, Outside, Progress
+from sync.ports import CalendarRecord, Claimed, Closing, Outside, Progress
 
 T = TypeVar("T")
 
@@ -74,3 +75,23 @@ class Tenure:
             return tombstone(event_id)
         except (AccessLost, Transient):
             return None
+
+
+@contextmanager
+def borrowed(outside: Outside, policy: Policy, calendar_key: str, owner: str) -> Iterator[Tenure]:
+    """The lease for something other than a pass: given back at the end, with nothing served.
+
+    Raises Transient while a pass holds it, or when one has overtaken us.
+    """
+    claim = outside.store.claim(calendar_key, owner)
+    if not isinstance(claim, Claimed):
+        raise Transient(f"a pass is looking at calendar {calendar_key} just now: try again in a minute")
+    tenure = Tenure(outside, policy, claim)
+    try:
+        yield tenure
+    except LeaseLost:
+        raise Transient(f"a pass has overtaken us at calendar {calendar_key}") from None
+    finally:
+        last = Closing(tenure.now(), None, finished=False, failures=tenure.record.failures)
+        with suppress(LeaseLost, Transient):  # then the lease ends by itself
+            outside.store.close(tenure.hold, tenure.record.generation, last)

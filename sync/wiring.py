@@ -19,6 +19,7 @@ from sync.settings import Door, Settings, Times
 from sync.wake import Buckets
 
 if TYPE_CHECKING:
+    from sync.admit import Admission
     from sync.conferences.jitsi import Jitsi
     from sync.conferences.registry import Registry
     from sync.google.secrets import Secrets
@@ -39,23 +40,23 @@ class _Once(Generic[T]):
     def __init__(self, build: Callable[[], T]) -> None:
         self._build = build
         self._lock = threading.Lock()
-        self._built: T | None = None
+        self._built: tuple[T] | None = None
         self._problems: tuple[str, ...] = ()
         self._refuses_until = 0.0
 
     def __call__(self) -> T:
         if self._built is not None:
-            return self._built
+            return self._built[0]
         with self._lock:
             if self._built is None and time.monotonic() >= self._refuses_until:
                 try:
-                    self._built = self._build()
+                    self._built = (self._build(),)
                 except Misconfigured as error:
                     self._problems = error.problems
                     self._refuses_until = time.monotonic() + _REFUSAL_S
         if self._built is None:
             raise Misconfigured(self._problems)
-        return self._built
+        return self._built[0]
 
 
 def check(environ: Mapping[str, str], door: Door) -> Settings:
@@ -75,6 +76,21 @@ def _receiver() -> Receiver:
     chosen = settings.read(os.environ, "webhook")
     clock = SystemClock()
     return Receiver(_keys(chosen), _queue(chosen, clock), clock, _buckets(chosen.times))
+
+
+def _admission() -> "Admission | None":
+    """None: the settings let nobody enrol anything."""
+    chosen = settings.read(os.environ, "webhook")
+    if chosen.enrol is None:
+        return None
+    from sync.admit import Admission
+    from sync.google.id_token import GoogleTokens
+
+    clock = SystemClock()
+    tokens = GoogleTokens(
+        chosen.enrol.audiences, clock, connect_s=chosen.times.connect_timeout, root_url=chosen.certs_api
+    )
+    return Admission(tokens, chosen.enrol.domains, _queue(chosen, clock), clock)
 
 
 def _work() -> "Work":
@@ -234,6 +250,7 @@ def _policy(chosen: Settings, rules: "Rules") -> "Policy":
         quarantine_s=times.quarantine,
         channel_life_s=times.channel_life,
         observing=chosen.observing,
+        delegates=bool(chosen.delegation),
     )
 
 
@@ -249,4 +266,5 @@ def _keys(chosen: Settings) -> KeyFile:
 
 
 receiver = _Once(_receiver)
+admission = _Once(_admission)
 work = _Once(_work)

@@ -5,7 +5,8 @@ import os
 import re
 import uuid
 
-from sync import logs, tend
+from sync import enrol, enrolment, logs, tend
+from sync.enrolment import Ask, Enrolment
 from sync.errors import Rejected
 from sync.keyfile import KeyFile
 from sync.one_pass import one_pass
@@ -28,7 +29,8 @@ class Work:
         self.reservations = reservations  # None: no Jitsi asks us
 
     def task(self, body: bytes) -> None:
-        """One task of the queue: {"kind": "sync", "subject": calendar key, "generation": n}.
+        """One task of the queue: {"kind": "sync", "subject": calendar key, "generation": n}; or of kind "enrol" or
+        "withdraw", where the subject is what the public door was asked for.
 
         Raises Rejected for a body that says nothing we know, Transient when the queue should try again.
         """
@@ -37,11 +39,21 @@ class Work:
             kind, subject, generation = task["kind"], task["subject"], int(task.get("generation", 0))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise Rejected("a task must be a JSON object with kind and subject") from error
-        if kind != "sync":
-            raise Rejected("a task's kind is one of: sync")
-        if not isinstance(subject, str) or not _CALENDAR_KEY.fullmatch(subject):
-            raise Rejected("a sync task's subject must be a calendar key")
-        one_pass(self._outside, self._policy, subject, _owner(), generation)
+        if not isinstance(subject, str):
+            raise Rejected("a task's subject must be a text")
+        match kind:
+            case "sync" if _CALENDAR_KEY.fullmatch(subject):
+                one_pass(self._outside, self._policy, subject, _owner(), generation)
+            case "sync":
+                raise Rejected("a sync task's subject must be a calendar key")
+            case Ask.ENROL | Ask.WITHDRAW:
+                self._enrolment(Ask(kind), enrolment.read_again(subject))
+            case _:
+                raise Rejected(f"a task's kind is one of: sync, {', '.join(Ask)}")
+
+    def _enrolment(self, ask: Ask, asked: Enrolment) -> None:
+        fulfil = enrol.enrol if ask is Ask.ENROL else enrol.withdraw
+        fulfil(self._outside, self._policy, self._keys.signing_key(), self._keys.keys, asked, _owner())
 
     def converge(self) -> None:
         """Bring channels to the wired state."""

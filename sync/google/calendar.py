@@ -149,6 +149,10 @@ class GoogleCalendar:
             raise Transient(f"{_Call.PATCH}: an answer without an etag")
         return etag
 
+    def access_role(self, calendar: CalendarId) -> str:
+        role, _ = self._regard(calendar)
+        return role
+
     def watch(self, calendar: CalendarId, channel_id: str, token: str, address: str, life_s: float) -> Watch:
         body = {
             "id": channel_id,

@@ -7,7 +7,8 @@ What became of a write without an answer is not known: a fence and a condition m
 | collection       | a document's name             | queries need                                       |
 |------------------|-------------------------------|----------------------------------------------------|
 | calendars        | calendar key                  | active + due_at                                    |
-| links            | records.link_name             | calendar_key + live, calendar_key + doubted_at     |
+| links            | records.link_name             | calendar_key + live, calendar_key + doubted_at,    |
+|                  |                               | provisional_at                                     |
 | conferences      | records.conference_name       | home + due_at, home + live, home + waiting         |
 | accounts         | records.account_name          |                                                    |
 | wired_calendars  | slug                          |                                                    |
@@ -241,6 +242,12 @@ class FirestoreStore:
     def live_links(self, calendar_key: str) -> Iterable[Link]:
         return map(records.link, self._every(self._where("links", calendar_key=calendar_key, live=True)))
 
+    def provisional_links(self, before: float, limit: int) -> Sequence[Link]:
+        said = self._where("links").order_by("provisional_at")
+        said = said.where(filter=FieldFilter("provisional_at", ">=", 0))  # a number at all
+        said = said.where(filter=FieldFilter("provisional_at", "<", before))
+        return [records.link(_content(found)) for found in self._query(said.limit(limit))]
+
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         with _speaking_our_errors():
             return self._conferences(keys)
@@ -298,9 +305,12 @@ class FirestoreStore:
         calendars = tuple(
             records.wired_calendar(each) for each in self._every(self._where("wired_calendars"))
         )
+        return Wiring(self.webhook_url(), calendars)
+
+    def webhook_url(self) -> str:
         with _speaking_our_errors():
             webhook = self._named("wiring", ["webhook"])
-        return Wiring(records.webhook_url(webhook[0]) if webhook else "", calendars)
+        return records.webhook_url(webhook[0]) if webhook else ""
 
     def enrolled(self) -> Sequence[EnrolledCalendar]:
         known = map(records.enrolled_calendar, self._every(self._where("enrolled_calendars")))

@@ -127,7 +127,7 @@ class Dispatcher:
                 "ERROR",
                 task=task.name,
                 kind=task.kind,
-                subject=task.subject,
+                subject=task.subject if task.kind == "sync" else "",  # of others, it holds addresses
                 attempts=task.attempt,
                 why=problem,
             )

@@ -61,6 +61,8 @@ CREATE INDEX IF NOT EXISTS conferences_due ON conferences (home, due_at) WHERE d
 CREATE INDEX IF NOT EXISTS conferences_standing ON conferences (home, live, waiting);
 CREATE INDEX IF NOT EXISTS links_over ON links (json_extract(document, '$.forget_at'))
     WHERE json_extract(document, '$.forget_at') IS NOT NULL;
+CREATE INDEX IF NOT EXISTS links_provisional ON links (json_extract(document, '$.provisional_at'))
+    WHERE json_extract(document, '$.provisional_at') IS NOT NULL;
 CREATE INDEX IF NOT EXISTS conferences_over ON conferences (json_extract(document, '$.forget_at'))
     WHERE json_extract(document, '$.forget_at') IS NOT NULL;
 CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, document TEXT NOT NULL);
@@ -271,6 +273,11 @@ class SqliteStore:
                 return
             after = records.link_name(calendar_key, page[-1].event_id)
 
+    def provisional_links(self, before: float, limit: int) -> Sequence[Link]:
+        said_at = "json_extract(document, '$.provisional_at')"
+        query = f"SELECT document FROM links WHERE {said_at} < ? ORDER BY {said_at}, name LIMIT ?"
+        return [records.link(document) for document in self._query(query, before, limit)]
+
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         with self._database.reading() as connection:
             return self._read_conferences(connection, keys)
@@ -319,11 +326,11 @@ class SqliteStore:
 
     def wired(self) -> Wiring:
         calendars = self._query("SELECT document FROM wired_calendars ORDER BY slug")
+        return Wiring(self.webhook_url(), tuple(map(records.wired_calendar, calendars)))
+
+    def webhook_url(self) -> str:
         webhook = self._query("SELECT document FROM wiring WHERE name = 'webhook'")
-        return Wiring(
-            webhook_url=records.webhook_url(webhook[0]) if webhook else "",
-            calendars=tuple(records.wired_calendar(document) for document in calendars),
-        )
+        return records.webhook_url(webhook[0]) if webhook else ""
 
     def wire(self, webhook_url: str, calendars: Iterable[WiredCalendar]) -> None:
         """Write what Terraform would: these calendars and no others, and the switch, absent without a URL."""

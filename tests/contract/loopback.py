@@ -25,6 +25,7 @@ class Answer:
     status: int = 200
     body: object = field(default_factory=dict)
     location: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
     lost: bool = False
     silent: bool = False
 
@@ -67,6 +68,8 @@ class Loopback:
                 self.send_header("Content-Type", "application/json")
                 if answer.location:
                     self.send_header("Location", answer.location)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

@@ -724,6 +724,18 @@ class StoreContract:
             list(pool.map(say, (5, 8, 3, 6, 7, 4)))
         assert [each.asked_at for each in store.enrolled()] == [8.0]
 
+    def test_links_that_were_said_and_never_seen_are_told_the_oldest_first(self, store: Store) -> None:
+        know(store, CAL, OTHER_CAL)
+        late, early = (
+            Link(key, "e", ConferenceKey("demo", "e"), live=False, provisional_at=at)
+            for key, at in ((CAL, 30.0), (OTHER_CAL, 20.0))
+        )
+        put(store, claimed(store).hold, late, link("seen"), link("gone", live=False))
+        put(store, claimed(store, OTHER_CAL).hold, early)
+        assert list(store.provisional_links(31.0, 9)) == [early, late]
+        assert list(store.provisional_links(30.0, 9)) == [early]
+        assert list(store.provisional_links(31.0, 1)) == [early]
+
     # --- Deletions that wait ---
 
     def test_waiting_are_the_unwanted_that_nobody_approved_and_nobody_began_to_delete(

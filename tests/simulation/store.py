@@ -173,6 +173,11 @@ class MemoryStore:
     def live_links(self, calendar_key: str) -> Iterable[Link]:
         return [link for link in self._kept.links.get(calendar_key, {}).values() if link.live]
 
+    def provisional_links(self, before: float, limit: int) -> Sequence[Link]:
+        links = (link for of_one in self._kept.links.values() for link in of_one.values())
+        said = [(link.provisional_at, link.ref, link) for link in links if link.provisional_at is not None]
+        return [link for at, _, link in sorted(said, key=lambda each: each[:2]) if at < before][:limit]
+
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         return [self._kept.conferences[key] for key in keys if key in self._kept.conferences]
 
@@ -208,6 +213,9 @@ class MemoryStore:
 
     def wired(self) -> Wiring:
         return self._kept.wiring
+
+    def webhook_url(self) -> str:
+        return self._kept.wiring.webhook_url
 
     def wire(self, webhook_url: str, calendars: Iterable[WiredCalendar]) -> None:
         self._kept.wiring = Wiring(webhook_url, tuple(calendars))

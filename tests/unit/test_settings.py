@@ -16,6 +16,7 @@ from sync.recognise import System
 from sync.settings import (
     VARIABLES,
     Door,
+    EnrolSettings,
     ProviderSettings,
     SecretPlace,
     Settings,
@@ -197,6 +198,13 @@ def test_a_deployed_webhook_needs_no_store_at_all(environ: dict[str, str]) -> No
     assert read(deployed, "webhook").queue == DEPLOYED["SYNC_QUEUE"]
 
 
+def test_who_may_enrol_is_read_from_a_json_object_and_without_one_nobody_may(environ: dict[str, str]) -> None:
+    assert read(environ, "webhook").enrol is None
+    said = {"audiences": ["1-a.apps.googleusercontent.com"], "domains": ["example.com", "example.org"]}
+    enrol = read(environ | {"SYNC_ENROL": json.dumps(said)}, "webhook").enrol
+    assert enrol == EnrolSettings(frozenset(said["audiences"]), frozenset(said["domains"]))
+
+
 # --- What is refused ---
 
 WRONG = [
@@ -229,6 +237,19 @@ WRONG = [
     ({"SYNC_CONFERENCES": '{"sytems": []}'}, r"sytems is not a key of .*; did you mean systems\?"),
     ({"SYNC_CONFERENCES": '{"providers": []}'}, r"providers that are not an object of names\."),
     ({"SYNC_CONFERENCES": '{"systems": {}}'}, r"systems that are not a list\."),
+    ({"SYNC_ENROL": "example.com"}, r"SYNC_ENROL is not a JSON object\."),
+    ({"SYNC_ENROL": "[" * 100_000}, r"SYNC_ENROL is not a JSON object\."),
+    ({"SYNC_ENROL": "{}"}, r"SYNC_ENROL has no audiences: a list of texts\."),
+    ({"SYNC_ENROL": '{"audiences": ["a"]}'}, r"SYNC_ENROL has no domains: a list of texts\."),
+    ({"SYNC_ENROL": '{"audiences": ["a"], "domains": []}'}, r"SYNC_ENROL has no domains: a list of texts\."),
+    ({"SYNC_ENROL": '{"audiences": ["a"], "domains": "example.com"}'}, r"SYNC_ENROL has no domains"),
+    ({"SYNC_ENROL": '{"audiences": [""], "domains": ["a"]}'}, r"SYNC_ENROL has no audiences"),
+    *(
+        ({"SYNC_ENROL": f'{{"audiences": ["a"], "domains": ["{domain}"]}}'}, r"not lower-case domain names\.")
+        for domain in ("Example.com", "@example.com", "*", "example.com:443", "ada@example.com")
+    ),
+    ({"SYNC_ENROL": '{"audience": ["a"]}'}, r"audience is not a key of SYNC_ENROL; did you mean audiences\?"),
+    ({"SYNC_CERTS_API": "x"}, r"SYNC_CERTS_API is not an http or https URL\."),
     ({"SYNC_MODE": "aply"}, r"SYNC_MODE is not one of apply, observe; did you mean apply\?"),
     ({"SYNC_WORKER_URL": "worker.example"}, r"SYNC_WORKER_URL is not an http or https URL\."),
     ({"SYNC_CALENDAR_API": "ftp://x/"}, r"SYNC_CALENDAR_API is not an http or https URL\."),
@@ -448,10 +469,11 @@ def test_the_page_names_every_field_of_a_system() -> None:
 
 
 def test_the_example_of_the_page_works(environ: dict[str, str]) -> None:
-    plain, accounts = re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)
+    plain, accounts, enrol = re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)
     settings = read(environ | {"SYNC_CONFERENCES": plain}, "worker")
     assert [provider.name for provider in settings.providers] == ["demo"]
     assert [system.provider for system in settings.systems] == ["demo"]
+    assert read(environ | {"SYNC_ENROL": enrol}, "webhook").enrol is not None
     (rooms,) = read(environ | {"SYNC_CONFERENCES": accounts}, "worker").providers
     assert [account.name for account in rooms.accounts] == ["emea", "rest"]
 
