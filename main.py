@@ -56,7 +56,10 @@ def _asked(request: Request) -> Response:
     authorization = request.headers.get("Authorization", "")
     answer = admission.admit(request.method, authorization, length, lambda: request.get_data(cache=False))
     if answer.status != 401:  # those are not worth a line: anybody can write them
-        _record(request, answer.status, "INFO" if answer.status == 202 else "WARNING", why=answer.word)
+        accepted = answer.status == 202
+        _record(
+            request, answer.status, "INFO" if accepted else "WARNING", why="" if accepted else answer.word
+        )
     response = jsonify(answer.body)
     response.status_code = answer.status
     if answer.status == 401:

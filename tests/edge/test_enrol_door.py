@@ -83,7 +83,8 @@ def test_what_is_asked_is_kept_and_acknowledged(
     [(kept, asked)] = tasks(environment)
     assert (kept, asked["caller"], asked["calendar_id"]) == (kind, ADA, "room@example.com")
     [record] = [line for line in lines(capsys) if line["message"] == "request"]
-    assert (record["path"], record["status"], record["why"]) == ("/enrol", 202, kind)
+    asked_for: Any = record["httpRequest"]
+    assert (asked_for["requestUrl"], asked_for["status"]) == ("/enrol", 202)
     assert ADA not in json.dumps(record)
 
 

@@ -10,7 +10,16 @@ from sync import tend
 from sync.channel import Channel, ChannelState, Key, Keys, calendar_key
 from sync.errors import AccessLost, RateLimited, Refused, SyncError, Timeout, Transient, Unsupported
 from sync.policy import Policy
-from sync.ports import CalendarId, CalendarRecord, Outside, Task, Watch, WiredCalendar, Wiring
+from sync.ports import (
+    CalendarId,
+    CalendarRecord,
+    EnrolledCalendar,
+    Outside,
+    Task,
+    Watch,
+    WiredCalendar,
+    Wiring,
+)
 from sync.wake import Buckets
 from tests.clock import ManualClock
 
@@ -53,6 +62,9 @@ class Shelf:
 
     def wired(self) -> Wiring:
         return self.wiring
+
+    def enrolled(self) -> list[EnrolledCalendar]:
+        return []
 
     def salt(self) -> bytes:
         return b"salt"
