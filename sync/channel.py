@@ -155,6 +155,7 @@ class Channel:
     opened_at: float
     resource_id: str = ""  # Google's
     expires_at: float = 0.0  # seconds since the epoch; Google's answer, not our wish
+    greeted_at: float = 0.0  # when its first message had come all the way here; 0: not yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Link:
     rule: str = field(default="", compare=False)  # by which its conference was recognised at first
     seen: tuple[Sighting, ...] = field(default=(), compare=False)  # its last few versions, newest last
     provisional_at: float | None = (
-        None  # since when it is only said, and was not seen, that they belong together
+        None  # since when they are only said, and were not seen, to belong together
     )
 
     @property

@@ -400,8 +400,10 @@ class Task:
     """Work for the worker: POST /tasks, not before `due_at` (seconds since the epoch)."""
 
     name: str
-    kind: str  # "sync"; "enrol", "withdraw"
-    subject: str  # for sync: a calendar key; else what was asked for, as sync.enrolment writes it
+    kind: str  # "sync"; "hello"; "enrol", "withdraw"
+    subject: (
+        str  # a calendar key; with "." and a channel id; or what was asked for, as sync.enrolment writes it
+    )
     due_at: float
     generation: int = 0  # for sync: not needed once this generation was served
 

@@ -11,19 +11,19 @@ from sync.channel import TokenProblem
 from sync.keyfile import KeyFile
 from sync.notification import Headers, Rejection
 from sync.ports import Clock, Queue
-from sync.wake import Buckets, wake
+from sync.wake import Buckets, hello, wake
 
 
 class Reception(Enum):
     """What became of a notification."""
 
     WOKEN = auto()  # a wake is durable
-    HELLO = auto()  # a new channel's first message: nothing to do
+    HELLO = auto()  # a new channel's first message, noted: that notifications arrive
     REFUSED = auto()  # not from a channel of ours
     NOT_YET = auto()  # signed with a key that the next reading of the keys may bring: Google shall ask again
 
 
-_BURSTS = 10_000  # calendars an instance remembers: more than it ever hears of at once
+_BURSTS = 10_000  # calendars, and new channels, an instance remembers: more than it ever hears of at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Receiver:
         self._buckets = buckets
         self._refused = 0
         self._bursts: dict[str, _Burst] = {}
+        self._greeted: dict[str, None] = {}
 
     def receive(self, headers: Headers) -> Reception:
         """Authenticate, route and acknowledge only what is durable. Raises Transient: Google sends it again."""
@@ -61,9 +62,18 @@ class Receiver:
             self._refused += 1
             return Reception.REFUSED
         if read.is_sync:
+            self._greet(read.calendar_key, read.channel_id)
             return Reception.HELLO
         self._wake(read.calendar_key)
         return Reception.WOKEN
+
+    def _greet(self, calendar_key: str, channel_id: str) -> None:
+        """Once for each channel, however often it says hello."""
+        if channel_id not in self._greeted:
+            self._queue.create(hello(calendar_key, channel_id, self._clock.now()))
+            self._greeted[channel_id] = None
+            if len(self._greeted) > _BURSTS:
+                self._greeted.pop(next(iter(self._greeted)), None)
 
     def _wake(self, calendar_key: str) -> None:
         """One wake for each bucket: the one made durable for it stands for all of its notifications."""

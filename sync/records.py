@@ -146,6 +146,7 @@ def _channel_document(channel: Channel) -> Document:
         "opened_at": channel.opened_at,
         "resource_id": channel.resource_id,
         "expires_at": channel.expires_at,
+        "greeted_at": channel.greeted_at,
     }
 
 
@@ -159,6 +160,7 @@ def _channel(stored: Document) -> Channel:
         opened_at=stored["opened_at"],
         resource_id=stored["resource_id"],
         expires_at=stored["expires_at"],
+        greeted_at=stored.get("greeted_at", 0.0),
     )
 
 

@@ -12,7 +12,7 @@ from sync import channel, logs
 from sync.channel import Channel, ChannelState, Key, Keys
 from sync.errors import AccessLost, RateLimited, Refused, SyncError, Transient, Unsupported
 from sync.policy import Policy
-from sync.ports import CalendarRecord, Outside, WiredCalendar
+from sync.ports import CalendarRecord, Outside, Store, WiredCalendar
 from sync.wake import wake
 
 _SWEPT = 500  # calendars woken by one sweep
@@ -71,6 +71,23 @@ def look_after(
     """Bring one calendar's channels to the wanted state. Trouble is left to the next converge."""
     key_ids = frozenset(each.id for each in known.oldest_first)
     _Converge(outside, policy, key, key_ids, record, address).converge(Verdict())
+
+
+def greeted(store: Store, calendar_key: str, channel_id: str) -> None:
+    """A channel's first message has come all the way: by Google, the webhook and the queue."""
+    known = store.calendar(calendar_key)
+    if known is None:
+        return
+
+    def body(record: CalendarRecord | None, now: float) -> CalendarRecord:
+        record = record or known
+        channels = (
+            replace(each, greeted_at=now) if each.id == channel_id and not each.greeted_at else each
+            for each in record.channels
+        )
+        return replace(record, channels=tuple(channels))
+
+    store.tend(calendar_key, body)
 
 
 def sweep(outside: Outside, policy: Policy) -> int:
@@ -179,6 +196,9 @@ class _Converge:
             if record is None:
                 raise Transient(f"calendar {self._record.key} is not in the store any more")
             others = tuple(each for each in record.channels if each.id not in gone_ids)
-            return replace(record, channels=others + ((new,) if new else ()))
+            if new is None:
+                return replace(record, channels=others)
+            greeted_at = max((each.greeted_at for each in record.channels if each.id == new.id), default=0.0)
+            return replace(record, channels=(*others, replace(new, greeted_at=greeted_at)))
 
         self._outside.store.tend(self._record.key, body)

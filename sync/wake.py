@@ -65,6 +65,11 @@ def after_lease(calendar_key: str, fence: int, generation: int, lease_ends_at: f
     )
 
 
+def hello(calendar_key: str, channel_id: str, now: float) -> Task:
+    """Not a wake: notes that the first message of this channel has arrived. Nothing is listed for it."""
+    return Task(_name(calendar_key, "hello", channel_id), "hello", f"{calendar_key}.{channel_id}", now)
+
+
 def _straggler(task: Task, now: float) -> Task:
     """A queue so slow that every bucket was over before it answered: a name of its own, due at once."""
     return Task(_name(task.subject, "late", now), task.kind, task.subject, now)

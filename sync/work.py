@@ -15,6 +15,7 @@ from sync.ports import Outside
 from sync.reservation import Reservations
 
 _CALENDAR_KEY = re.compile(r"[a-z2-7]{1,64}", re.ASCII)
+_CHANNEL = re.compile(r"([a-z2-7]{1,64})\.(.{1,64})")  # of a calendar
 
 
 class Work:
@@ -29,9 +30,9 @@ class Work:
         self.reservations = reservations  # None: no Jitsi asks us
 
     def task(self, body: bytes) -> None:
-        """One task of the queue: {"kind": "sync", "subject": calendar key, "generation": n}; or of kind "enrol" or
-        "withdraw", where the subject is what the public door was asked for.
+        """One task of the queue: {"kind": "sync", "subject": calendar key, "generation": n}.
 
+        Or of another kind: "hello", of a channel; "enrol" or "withdraw", with what the public door was asked for.
         Raises Rejected for a body that says nothing we know, Transient when the queue should try again.
         """
         try:
@@ -46,10 +47,14 @@ class Work:
                 one_pass(self._outside, self._policy, subject, _owner(), generation)
             case "sync":
                 raise Rejected("a sync task's subject must be a calendar key")
+            case "hello" if found := _CHANNEL.fullmatch(subject):
+                tend.greeted(self._outside.store, found[1], found[2])
+            case "hello":
+                raise Rejected("a hello task's subject must be a calendar key and a channel id")
             case Ask.ENROL | Ask.WITHDRAW:
                 self._enrolment(Ask(kind), enrolment.read_again(subject))
             case _:
-                raise Rejected(f"a task's kind is one of: sync, {', '.join(Ask)}")
+                raise Rejected(f"a task's kind is one of: sync, hello, {', '.join(Ask)}")
 
     def _enrolment(self, ask: Ask, asked: Enrolment) -> None:
         fulfil = enrol.enrol if ask is Ask.ENROL else enrol.withdraw

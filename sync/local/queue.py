@@ -127,7 +127,9 @@ class Dispatcher:
                 "ERROR",
                 task=task.name,
                 kind=task.kind,
-                subject=task.subject if task.kind == "sync" else "",  # of others, it holds addresses
+                subject=task.subject
+                if task.kind in ("sync", "hello")
+                else "",  # of others, it holds addresses
                 attempts=task.attempt,
                 why=problem,
             )

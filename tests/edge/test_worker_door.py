@@ -1,12 +1,15 @@
 """The private door: which tasks and jobs it takes, and what it answers when something is wrong."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 import sync.wiring
+from sync import enrolment
+from sync.enrolment import Enrolment
 from sync.errors import AccessLost, LeaseLost, NewerRecord, SyncError, Transient
 
 
@@ -31,6 +34,8 @@ def test_a_wake_for_a_calendar_nobody_knows_is_done_at_once(worker: FlaskClient)
         b'{"kind": "sync", "subject": "x", "generation": 1e999}',
         b'{"kind": "sync", "subject": "\\ud800"}',
         b'{"kind": "sync", "subject": ["x"]}',
+        b'{"kind": "hello", "subject": "aaaa"}',
+        b'{"kind": "enrol", "subject": ["x"]}',
         b'{"kind": "sync", "subject": "../calendars"}',
         b"\xff",
         b"[" * 100_000,
@@ -45,6 +50,8 @@ def test_a_wake_for_a_calendar_nobody_knows_is_done_at_once(worker: FlaskClient)
         "no end of generations",
         "no character",
         "a list for a key",
+        "a hello of no channel",
+        "a list for an enrolment",
         "a path for a key",
         "not UTF-8",
         "a deep nest",
@@ -140,3 +147,34 @@ def test_a_file_that_is_no_store_is_said_to_be_none(
     [record] = lines(capsys)
     assert record["message"] == "misconfigured"
     assert "SYNC_STORE does not name a file of ours" in str(record["problems"])
+
+
+def test_a_hello_of_a_calendar_nobody_knows_is_done_at_once(worker: FlaskClient) -> None:
+    assert worker.post("/tasks", json={"kind": "hello", "subject": "aaaa.b"}).status_code == 204
+
+
+def test_who_enrols_and_withdraws_is_in_the_store_and_then_not(
+    worker: FlaskClient, environment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From what the public door keeps; Google does not answer here, which is left to converge."""
+
+    def enrolled() -> int:
+        with sqlite3.connect(environment / "store.db") as connection:
+            query = (
+                "SELECT count(*) FROM enrolled_calendars WHERE json_extract(document, '$.calendar') NOT NULL"
+            )
+            (number,) = connection.execute(query).fetchone()
+        connection.close()
+        return int(number)
+
+    for at, (kind, number) in enumerate((("enrol", 1), ("withdraw", 0), ("enrol", 1))):
+        asked = Enrolment("ada@example.com", "ada@example.com", asked_at=100.0 + at)
+        task = {"kind": kind, "subject": enrolment.written(asked)}
+        assert worker.post("/tasks", json=task).status_code == 204
+        assert enrolled() == number
+    outcomes = [line["outcome"] for line in lines(capsys) if line["message"] == "enrolment"]
+    assert outcomes == ["enrolled", "withdrawn", "enrolled"]
+
+
+def test_an_enrolment_that_makes_no_sense_is_refused(worker: FlaskClient) -> None:
+    assert worker.post("/tasks", json={"kind": "enrol", "subject": "{}"}).status_code == 400

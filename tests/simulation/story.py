@@ -276,6 +276,10 @@ class Story:
 
     def _work(self, task: Task) -> None:
         process, outside = self._worker("worker")
+        if task.kind == "hello":
+            calendar_key, _, channel_id = task.subject.partition(".")
+            tend.greeted(outside.store, calendar_key, channel_id)
+            return
         one_pass(outside, self.policy, task.subject, process.name, task.generation)
 
     def _sweep(self) -> None:

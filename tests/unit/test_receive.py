@@ -82,9 +82,31 @@ def test_a_genuine_notification_becomes_a_wake_of_its_calendar(door: Door) -> No
     assert door.queue.tasks[0].due_at > door.clock.now()
 
 
-def test_a_new_channels_hello_wakes_nobody(door: Door) -> None:
-    assert door.receive(state="sync") is Reception.HELLO
-    assert door.queue.tasks == []
+def test_a_new_channels_hello_wakes_nobody_and_is_noted_once(door: Door) -> None:
+    for _ in range(3):
+        assert door.receive(state="sync") is Reception.HELLO
+    [noted] = door.queue.tasks
+    assert (noted.kind, noted.subject) == ("hello", f"{CALENDAR}.channel")
+
+
+def test_a_hello_that_is_not_noted_is_asked_for_again(door: Door) -> None:
+    door.queue.answers = False
+    with pytest.raises(Transient):
+        door.receive(state="sync")
+    door.queue.answers = True
+    door.receive(state="sync")
+    assert len(door.queue.tasks) == 1
+
+
+def test_a_door_remembers_no_more_hellos_than_it_has_room_for(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sync.receive._BURSTS", 2)
+    for channel_id in ("a", "b", "c", "a"):
+        headers = door.headers(state="sync", channel_id=channel_id) | {"X-Goog-Channel-ID": channel_id}
+        door.receiver.receive(headers)
+    assert len(door.receiver._greeted) == 2
+    assert len({task.name for task in door.queue.tasks}) == 3
 
 
 def test_a_wake_that_is_not_durable_is_not_acknowledged(door: Door) -> None:

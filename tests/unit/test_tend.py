@@ -15,6 +15,7 @@ from sync.ports import (
     CalendarRecord,
     EnrolledCalendar,
     Outside,
+    Store,
     Task,
     Watch,
     WiredCalendar,
@@ -68,6 +69,9 @@ class Shelf:
 
     def salt(self) -> bytes:
         return b"salt"
+
+    def calendar(self, key: str) -> CalendarRecord | None:
+        return self.records.get(key)
 
     def calendars(self) -> list[CalendarRecord]:
         return list(self.records.values())
@@ -202,3 +206,38 @@ def test_a_calendar_that_cannot_be_unwired_for_now_does_not_stop_the_next(
     monkeypatch.setattr(town.store, "tend", stubborn)
     assert town.converge().failed == 1
     assert not town.store.records[second].active
+
+
+# --- A channel says hello ---
+
+
+def test_a_hello_is_noted_even_before_the_answer_to_its_watch(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google may send a channel's first message before it answers (push guide)."""
+    watch = town.google.watch
+
+    def hello_and_watch(calendar: CalendarId, channel_id: str, *more: Any) -> Watch:
+        tend.greeted(cast(Store, town.store), MINE, channel_id)
+        return watch(calendar, channel_id, *more)
+
+    monkeypatch.setattr(town.google, "watch", hello_and_watch)
+    town.converge()
+    [channel] = town.channels
+    assert (channel.state, channel.greeted_at) == (ChannelState.OPEN, town.clock.now())
+
+
+def test_only_the_first_hello_of_a_channel_counts_and_only_for_itself(town: Town) -> None:
+    town.converge()
+    [channel] = town.channels
+    assert channel.greeted_at == 0.0
+    at = town.clock.now()
+    for channel_id in ("another", channel.id, channel.id):
+        tend.greeted(cast(Store, town.store), MINE, channel_id)
+        town.clock.advance(1)
+    assert town.channels == (replace(channel, greeted_at=at + 1),)
+
+
+def test_a_hello_makes_no_calendar(town: Town) -> None:
+    tend.greeted(cast(Store, town.store), MINE, "channel")
+    assert town.store.records == {}
