@@ -80,17 +80,24 @@ class _Report:
         )
 
 
-def one_pass(outside: Outside, policy: Policy, calendar_key: str, owner: str, generation: int = 0) -> None:
+def one_pass(
+    outside: Outside,
+    policy: Policy,
+    calendar_key: str,
+    owner: str,
+    generation: int = 0,
+    notified_at: float = 0.0,
+) -> None:
     """Look at one calendar. Raises Transient when the queue should try again.
 
-    `owner`: a name that no other pass ever has. Whatever comes of it, one record tells.
+    `owner`: a name that no other pass ever has. `notified_at`: when the notification came that asks for it, by the
+    webhook's clock; 0: no notification does. Whatever comes of it, one record tells.
     """
     report = _Report(calendar_key)
     with logs.operation(owner):
         try:
-            report.outcome = _claimed(
-                outside, policy, outside.store.claim(calendar_key, owner, generation), report
-            )
+            claim = outside.store.claim(calendar_key, owner, generation, notified_at)
+            report.outcome = _claimed(outside, policy, claim, notified_at, report)
         except SyncError as error:
             report.outcome, report.why = PassOutcome.FAILED, str(error)
             raise
@@ -98,16 +105,19 @@ def one_pass(outside: Outside, policy: Policy, calendar_key: str, owner: str, ge
             report.write()
 
 
-def _claimed(outside: Outside, policy: Policy, claim: Claimed | Busy | Idle, report: _Report) -> PassOutcome:
+def _claimed(
+    outside: Outside, policy: Policy, claim: Claimed | Busy | Idle, notified_at: float, report: _Report
+) -> PassOutcome:
     match claim:
         case Idle():
             return PassOutcome.IDLE
         case Busy():
             key = report.calendar
-            outside.queue.create(wake.after_lease(key, claim.fence, claim.generation, claim.ends_at))
+            later = wake.after_lease(key, claim.fence, claim.generation, claim.ends_at, notified_at)
+            outside.queue.create(later)
             return PassOutcome.BUSY
         case Claimed():
-            return _under_lease(Tenure(outside, policy, claim), report)
+            return _under_lease(Tenure(outside, policy, claim, notified_at), report)
         case _:
             assert_never(claim)
 
@@ -148,7 +158,7 @@ def _rounds(tenure: Tenure, report: _Report) -> PassOutcome:
             return PassOutcome.DONE
         if pulled.progress != Progress():  # going round must not lose a listing that took a whole pass
             tenure.change(_nothing, pulled.progress)
-        tenure.record = tenure.outside.store.calendar(tenure.record.key) or tenure.record
+        tenure.go_round(tenure.outside.store.calendar(tenure.record.key) or tenure.record)
     _hand_over(tenure)
     return PassOutcome.HANDED_OVER
 
@@ -171,7 +181,7 @@ def _hand_over(tenure: Tenure) -> None:
     """Release with work left, and ask for another pass at once: nothing has failed."""
     now = tenure.now()
     _last_word(tenure, Closing(now, None, finished=False))
-    _wake(tenure, now)
+    _wake(tenure, now, tenure.notified_at)
 
 
 def _give_back(tenure: Tenure) -> None:
@@ -192,6 +202,6 @@ def _last_word(tenure: Tenure, closing: Closing) -> None:
         _close(tenure, closing)
 
 
-def _wake(tenure: Tenure, at: float) -> None:
+def _wake(tenure: Tenure, at: float, notified_at: float = 0.0) -> None:
     outside = tenure.outside
-    wake.wake(outside.queue, outside.clock, tenure.policy.buckets, tenure.record.key, at)
+    wake.wake(outside.queue, outside.clock, tenure.policy.buckets, tenure.record.key, at, notified_at)

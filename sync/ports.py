@@ -129,6 +129,7 @@ class CalendarRecord:
     failures: int = 0  # passes failed in a row
     deletions: tuple[float, ...] = ()  # of the last day: for the brake
     channels: tuple[Channel, ...] = ()
+    notified_at: float = 0.0  # the last genuine notification, by the webhook's clock; 0: none yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +192,13 @@ class Tally:
 class Store(Protocol):
     """Where everything durable lives."""
 
-    def claim(self, calendar_key: str, owner: str, generation: int = 0) -> Claimed | Busy | Idle:
-        """Take the lease, or raise the generation because it is taken. One read and one write."""
+    def claim(
+        self, calendar_key: str, owner: str, generation: int = 0, notified_at: float = 0.0
+    ) -> Claimed | Busy | Idle:
+        """Take the lease, or raise the generation because it is taken. One read and one write.
+
+        That write also keeps `notified_at` (0: no notification), if it is the calendar's latest.
+        """
 
     def renew(self, hold: Hold) -> Hold:
         """A longer hold. Raises LeaseLost."""
@@ -406,6 +412,7 @@ class Task:
     )
     due_at: float
     generation: int = 0  # for sync: not needed once this generation was served
+    notified_at: float = 0.0  # for sync: when the first notification came that it stands for; 0: our own wish
 
 
 class Queue(Protocol):

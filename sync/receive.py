@@ -82,7 +82,7 @@ class Receiver:
         if burst is None or not burst.covers(now):
             began_at = burst.began_at if burst is not None and burst.goes_on(now) else now
             buckets = self._buckets.after(now - began_at)
-            task = wake(self._queue, self._clock, buckets, calendar_key)
+            task = wake(self._queue, self._clock, buckets, calendar_key, notified_at=now)
             burst = _Burst(began_at, task.due_at - buckets.margin_s, buckets.bucket_s)
         self._bursts[calendar_key] = burst
         if len(self._bursts) > _BURSTS:

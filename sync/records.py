@@ -94,6 +94,7 @@ def calendar_document(record: CalendarRecord) -> Document:
         "failures": record.failures,
         "deletions": list(record.deletions),
         "channels": [_channel_document(channel) for channel in record.channels],
+        "notified_at": record.notified_at,
     }
 
 
@@ -117,6 +118,7 @@ def calendar_record(document: Document) -> CalendarRecord:
         failures=stored["failures"],
         deletions=tuple(stored["deletions"]),
         channels=tuple(_channel(channel) for channel in stored["channels"]),
+        notified_at=stored.get("notified_at", 0.0),
     )
 
 
@@ -490,6 +492,11 @@ def account(document: Document) -> Account:
 def held(record: CalendarRecord, lease: Lease, lease_s: float) -> CalendarRecord:
     """Somebody holds this lease. Should they die, the sweep finds the calendar soon after its end."""
     return replace(record, lease=lease, due_at=lease.ends_at(lease_s) + _INSURANCE_S)
+
+
+def notified(record: CalendarRecord, at: float, now: float) -> CalendarRecord:
+    """A notification came at `at`, or none did (0). A clock that runs ahead must not hide that later ones fail."""
+    return replace(record, notified_at=max(record.notified_at, min(at, now)))
 
 
 def knocked(record: CalendarRecord, lease_s: float) -> CalendarRecord:

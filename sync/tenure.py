@@ -21,7 +21,7 @@ Item = Event | Unreadable
 class Tenure:
     """A granted lease, kept alive while it is used."""
 
-    def __init__(self, outside: Outside, policy: Policy, claimed: Claimed) -> None:
+    def __init__(self, outside: Outside, policy: Policy, claimed: Claimed, notified_at: float = 0.0) -> None:
         self.outside = outside
         self.policy = policy
         self.record = claimed.record
@@ -29,6 +29,13 @@ class Tenure:
         # Read after the claim, so that `now` may lag behind the store's clock but never runs ahead of it.
         self._offset = claimed.now - outside.clock.monotonic()
         self._began = self.now()
+        self.notified_at = min(notified_at, claimed.now)  # the notification this round answers; 0: none
+
+    def go_round(self, record: CalendarRecord) -> None:
+        """Once more, from the record as it stands: for what came meanwhile, perhaps by a notification."""
+        newer = record.notified_at > self.record.notified_at
+        self.notified_at = record.notified_at if newer else 0.0
+        self.record = record
 
     def now(self) -> float:
         """The store's time (seconds since the epoch): as told at the claim, carried on by our own clock."""

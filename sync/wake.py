@@ -32,21 +32,35 @@ class Buckets:
         factor = 1 + (burst_s >= _STORM * self.bucket_s) + 2 * (burst_s >= 2 * _STORM * self.bucket_s)
         return replace(self, bucket_s=factor * self.bucket_s)
 
-    def task(self, calendar_key: str, at: float) -> Task:
-        """The wake for the bucket that `at` (seconds since the epoch) falls into."""
+    def task(self, calendar_key: str, at: float, notified_at: float = 0.0) -> Task:
+        """The wake for the bucket that `at` (seconds since the epoch) falls into.
+
+        One that a notification asks for has a name of its own: a wake of ours in the same bucket, which knows of
+        no notification, must not stand for it.
+        """
         number = math.floor(at / self.bucket_s)
         due_at = (number + 1) * self.bucket_s + self.margin_s
-        return Task(_name(calendar_key, self.bucket_s, number), "sync", calendar_key, due_at)
+        whose = ("notified",) if notified_at else ()
+        name = _name(calendar_key, *whose, self.bucket_s, number)
+        return Task(name, "sync", calendar_key, due_at, notified_at=notified_at)
 
 
-def wake(queue: Queue, clock: Clock, buckets: Buckets, calendar_key: str, at: float | None = None) -> Task:
+def wake(
+    queue: Queue,
+    clock: Clock,
+    buckets: Buckets,
+    calendar_key: str,
+    at: float | None = None,
+    notified_at: float = 0.0,
+) -> Task:
     """Ask for a look at this calendar, now or at `at`. Returns only when that request is durable.
 
-    "It exists already" stands for us only if it was said before that wake was due: afterwards it may have run
-    before our change. Raises Transient when the queue does not answer.
+    `notified_at` is when the notification came that asks for it, or 0. "It exists already" stands for us only
+    if it was said before that wake was due: afterwards it may have run before our change. Raises Transient when
+    the queue does not answer.
     """
     for _ in range(_ATTEMPTS):
-        task = buckets.task(calendar_key, max(clock.now(), at or 0.0))
+        task = buckets.task(calendar_key, max(clock.now(), at or 0.0), notified_at)
         if queue.create(task) or clock.now() < task.due_at:
             return task
     late = _straggler(task, clock.now())
@@ -54,7 +68,9 @@ def wake(queue: Queue, clock: Clock, buckets: Buckets, calendar_key: str, at: fl
     return late
 
 
-def after_lease(calendar_key: str, fence: int, generation: int, lease_ends_at: float) -> Task:
+def after_lease(
+    calendar_key: str, fence: int, generation: int, lease_ends_at: float, notified_at: float = 0.0
+) -> Task:
     """The wake that looks again just after the lease with this fence has ended, unless it was served before."""
     return Task(
         name=_name(calendar_key, "fence", fence, lease_ends_at),  # a lease that was renewed ends later
@@ -62,6 +78,7 @@ def after_lease(calendar_key: str, fence: int, generation: int, lease_ends_at: f
         subject=calendar_key,
         due_at=lease_ends_at + 0.5,
         generation=generation,
+        notified_at=notified_at,
     )
 
 
@@ -72,7 +89,7 @@ def hello(calendar_key: str, channel_id: str, now: float) -> Task:
 
 def _straggler(task: Task, now: float) -> Task:
     """A queue so slow that every bucket was over before it answered: a name of its own, due at once."""
-    return Task(_name(task.subject, "late", now), task.kind, task.subject, now)
+    return replace(task, name=_name(task.subject, "late", now), due_at=now)
 
 
 def _name(calendar_key: str, *parts: object) -> str:

@@ -1,6 +1,7 @@
 """The worker's tasks and jobs: each is one use case, told apart here."""
 
 import json
+import math
 import os
 import re
 import uuid
@@ -30,7 +31,7 @@ class Work:
         self.reservations = reservations  # None: no Jitsi asks us
 
     def task(self, body: bytes) -> None:
-        """One task of the queue: {"kind": "sync", "subject": calendar key, "generation": n}.
+        """One task of the queue: {"kind": "sync", "subject": calendar key, "generation": n, "notified_at": s}.
 
         Or of another kind: "hello", of a channel; "enrol" or "withdraw", with what the public door was asked for.
         Raises Rejected for a body that says nothing we know, Transient when the queue should try again.
@@ -38,13 +39,14 @@ class Work:
         try:
             task = json.loads(body)
             kind, subject, generation = task["kind"], task["subject"], int(task.get("generation", 0))
+            notified_at = _moment(task.get("notified_at"))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise Rejected("a task must be a JSON object with kind and subject") from error
         if not isinstance(subject, str):
             raise Rejected("a task's subject must be a text")
         match kind:
             case "sync" if _CALENDAR_KEY.fullmatch(subject):
-                one_pass(self._outside, self._policy, subject, _owner(), generation)
+                one_pass(self._outside, self._policy, subject, _owner(), generation, notified_at)
             case "sync":
                 raise Rejected("a sync task's subject must be a calendar key")
             case "hello" if found := _CHANNEL.fullmatch(subject):
@@ -69,6 +71,11 @@ class Work:
         """Wake what is due."""
         with logs.operation(_owner()):
             tend.sweep(self._outside, self._policy)
+
+
+def _moment(told: object) -> float:
+    """Seconds since the epoch, or 0. It only tells of a wake: for one that makes no sense no wake is refused."""
+    return float(told) if isinstance(told, float) and math.isfinite(told) and told > 0 else 0.0
 
 
 def _owner() -> str:

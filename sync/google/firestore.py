@@ -126,13 +126,16 @@ class FirestoreStore:
 
     # --- One calendar, under its lease ---
 
-    def claim(self, calendar_key: str, owner: str, generation: int = 0) -> Claimed | Busy | Idle:
+    def claim(
+        self, calendar_key: str, owner: str, generation: int = 0, notified_at: float = 0.0
+    ) -> Claimed | Busy | Idle:
         before = self._clock.monotonic()
 
         def grant(seen: _Seen) -> tuple[CalendarRecord | None, Claimed | Busy | Idle]:
             record = seen.record
             if record is None or not record.active or 0 < generation <= record.served:
                 return record, Idle()
+            record = records.notified(record, notified_at, seen.now)
             if not record.lease.is_free(seen.now, self._lease_s):
                 knocked = records.knocked(record, self._lease_s)
                 ends_at = record.lease.ends_at(self._lease_s)

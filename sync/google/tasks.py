@@ -82,7 +82,12 @@ class CloudTasks:
     def _document(self, task: Task) -> Mapping[str, object]:
         """The task as Cloud Tasks v2 has it (REST reference: projects.locations.queues.tasks)."""
         due_at = min(task.due_at, self._clock.now() + _FURTHEST_S)  # early is harmless: it is looked at again
-        body = {"kind": task.kind, "subject": task.subject, "generation": task.generation}
+        body = {
+            "kind": task.kind,
+            "subject": task.subject,
+            "generation": task.generation,
+            "notified_at": task.notified_at,
+        }
         return {
             "name": f"{self._queue}/tasks/{task.name}",
             "scheduleTime": datetime.fromtimestamp(due_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),

@@ -23,26 +23,28 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS tasks (
     name TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, generation INTEGER NOT NULL,
     due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, taken INTEGER NOT NULL DEFAULT 0,
-    ended_at REAL, outcome TEXT
+    ended_at REAL, outcome TEXT, notified_at REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS tasks_due ON tasks (due_at) WHERE ended_at IS NULL;
 CREATE INDEX IF NOT EXISTS tasks_ended ON tasks (ended_at) WHERE ended_at IS NOT NULL;
 """
+_LATER_COLUMNS = {("tasks", "notified_at"): "REAL NOT NULL DEFAULT 0"}  # in files of earlier versions
 
 
 class LocalQueue:
     """Keeps tasks; a Dispatcher on the same file delivers them."""
 
     def __init__(self, path: str, clock: Clock) -> None:
-        self._database = Database(path, _TABLES)
+        self._database = Database(path, _TABLES, _LATER_COLUMNS)
         self._clock = clock
 
     def create(self, task: Task) -> bool:
         with self._database.writing() as connection:
             connection.execute("DELETE FROM tasks WHERE ended_at <= ?", (self._clock.now() - _NAMES_KEPT_S,))
             created = connection.execute(
-                "INSERT OR IGNORE INTO tasks (name, kind, subject, generation, due_at) VALUES (?, ?, ?, ?, ?)",
-                (task.name, task.kind, task.subject, task.generation, task.due_at),
+                "INSERT OR IGNORE INTO tasks (name, kind, subject, generation, due_at, notified_at) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (task.name, task.kind, task.subject, task.generation, task.due_at, task.notified_at),
             )
             return created.rowcount == 1
 
@@ -55,6 +57,7 @@ class _Taken:
     kind: str
     subject: str
     generation: int
+    notified_at: float
     attempt: int
 
 
@@ -73,7 +76,7 @@ class Dispatcher:
         most_backoff_s: float = 300.0,
         deadline_s: float = 600.0,
     ) -> None:
-        self._database = Database(path, _TABLES)
+        self._database = Database(path, _TABLES, _LATER_COLUMNS)
         self._url = f"{target_url}/tasks"
         self._clock = clock
         self._attempts = attempts
@@ -154,7 +157,7 @@ class Dispatcher:
             now = self._clock.now()
             row = connection.execute(
                 f"UPDATE tasks SET taken = 1, attempts = attempts + 1, due_at = ? WHERE name = ({due}) "
-                "RETURNING name, kind, subject, generation, attempts",
+                "RETURNING name, kind, subject, generation, notified_at, attempts",
                 (now + _CONNECT_S + self._deadline_s, now),
             ).fetchone()
         return _Taken(*row) if row else None
@@ -165,7 +168,12 @@ class Dispatcher:
             response = self._http.request(
                 "POST",
                 self._url,
-                json={"kind": task.kind, "subject": task.subject, "generation": task.generation},
+                json={
+                    "kind": task.kind,
+                    "subject": task.subject,
+                    "generation": task.generation,
+                    "notified_at": task.notified_at,
+                },
                 headers={
                     "X-CloudTasks-TaskName": task.name,
                     "X-CloudTasks-TaskRetryCount": str(task.attempt - 1),

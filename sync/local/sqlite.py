@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -75,11 +75,17 @@ CREATE TABLE IF NOT EXISTS wiring (name TEXT PRIMARY KEY, document TEXT NOT NULL
 
 
 class Database:
-    """One SQLite file, for several threads and processes: a connection for each thread, opened at first use."""
+    """One SQLite file, for several threads and processes: a connection for each thread, opened at first use.
 
-    def __init__(self, path: str, tables: str) -> None:
+    `later_columns`, by table and name, are added to a file that was made before they were known.
+    """
+
+    def __init__(
+        self, path: str, tables: str, later_columns: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
         self._path = path
         self._tables = tables
+        self._later_columns = later_columns or {}
         self._of_this_thread = threading.local()
 
     @contextmanager
@@ -122,7 +128,18 @@ class Database:
         _write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(self._tables)
+        for (table, column), kind in self._later_columns.items():
+            if (column,) not in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)):
+                _add_column(connection, table, column, kind)
         return connection
+
+
+def _add_column(connection: sqlite3.Connection, table: str, column: str, kind: str) -> None:
+    try:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    except sqlite3.OperationalError as error:
+        if "duplicate column" not in str(error):  # another process was first
+            raise
 
 
 class _Connection(sqlite3.Connection):
@@ -161,7 +178,9 @@ class SqliteStore:
 
     # --- One calendar, under its lease ---
 
-    def claim(self, calendar_key: str, owner: str, generation: int = 0) -> Claimed | Busy | Idle:
+    def claim(
+        self, calendar_key: str, owner: str, generation: int = 0, notified_at: float = 0.0
+    ) -> Claimed | Busy | Idle:
         before = self._clock.monotonic()
         with self._database.writing() as connection:
             record = self._read_calendar(connection, calendar_key)
@@ -169,6 +188,7 @@ class SqliteStore:
             if record is None or not record.active or 0 < generation <= record.served:
                 return Idle()
             now = self._clock.now()
+            record = records.notified(record, notified_at, now)
             if not record.lease.is_free(now, self._lease_s):
                 knocked = records.knocked(record, self._lease_s)
                 self._write_calendar(connection, knocked)

@@ -213,6 +213,39 @@ class StoreContract:
         store.close(claimed(store).hold, 5, Closing(due_at=0.0, work_at=None))
         assert isinstance(store.claim(CAL, "another"), Claimed)
 
+    # --- When it was last notified ---
+
+    def test_a_claim_keeps_when_the_latest_notification_came(self, store: Store, pass_time: PassTime) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        assert claim.record.notified_at == 0.0
+        first_at = claim.now
+        for came_at, latest in ((first_at, first_at), (0.0, first_at), (first_at - 5, first_at)):
+            store.close(claim.hold, 0, Closing(due_at=0.0, work_at=None))
+            pass_time(1)
+            again = store.claim(CAL, "worker", notified_at=came_at)
+            assert isinstance(again, Claimed)
+            assert again.record.notified_at == record_of(store).notified_at == latest
+            claim = again
+
+    def test_a_notification_that_finds_the_lease_taken_is_kept_too(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        assert isinstance(store.claim(CAL, "another", notified_at=claim.now), Busy)
+        assert record_of(store).notified_at == claim.now
+        store.change(claim.hold, lambda *_: None)  # and the holder's writes leave it as it is
+        store.close(claim.hold, 1, Closing(due_at=0.0, work_at=None))
+        know(store, CAL)
+        assert record_of(store).notified_at == claim.now
+
+    def test_no_clock_that_runs_ahead_hides_that_later_notifications_fail(self, store: Store) -> None:
+        know(store, CAL)
+        claim = store.claim(CAL, "worker", notified_at=4e9)
+        assert isinstance(claim, Claimed)
+        assert record_of(store).notified_at == claim.now
+        assert isinstance(store.claim(CAL, "another", notified_at=4e9), Busy)
+        assert record_of(store).notified_at < claim.now + 60
+
     # --- The fence ---
 
     @pytest.mark.parametrize("given_back", [False, True])
@@ -551,9 +584,9 @@ class StoreContract:
     def test_a_pass_that_finds_nothing_costs_one_read_and_two_writes(self, store: Store, bill: Bill) -> None:
         know(store, CAL)
         bill()
-        store.close(
-            claimed(store).hold, 0, Closing(due_at=0.0, work_at=None, progress=Progress(listed_at=1.0))
-        )
+        claim = store.claim(CAL, "worker", notified_at=1.0)
+        assert isinstance(claim, Claimed)
+        store.close(claim.hold, 0, Closing(due_at=0.0, work_at=None, progress=Progress(listed_at=1.0)))
         assert bill() == (1, 2)
 
     def test_a_wake_that_was_served_costs_one_read(self, store: Store, bill: Bill) -> None:
@@ -569,7 +602,7 @@ class StoreContract:
         know(store, CAL)
         claimed(store)
         bill()
-        assert isinstance(store.claim(CAL, "another"), Busy)
+        assert isinstance(store.claim(CAL, "another", notified_at=1.0), Busy)
         assert bill() == (1, 1)
 
     def test_a_change_costs_what_it_reads_and_what_differs(self, store: Store, bill: Bill) -> None:

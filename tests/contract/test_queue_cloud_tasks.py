@@ -135,11 +135,16 @@ def assert_fits(value: Any, name: str, schemas: dict[str, Any]) -> None:
 def test_the_worker_is_asked_as_the_dispatch_account_for_what_the_task_says(
     queue: CloudTasks, cloud: FakeCloudTasks, worker: Worker, clock: ManualClock
 ) -> None:
-    queue.create(Task("name", "sync", "calendar", clock.now(), generation=3))
+    queue.create(Task("name", "sync", "calendar", clock.now(), generation=3, notified_at=1.5))
     cloud.deliver()
     (asked,) = worker.asked
     assert (asked.method, asked.path) == ("POST", "/tasks")
-    assert json.loads(asked.body) == {"kind": "sync", "subject": "calendar", "generation": 3}
+    assert json.loads(asked.body) == {
+        "kind": "sync",
+        "subject": "calendar",
+        "generation": 3,
+        "notified_at": 1.5,
+    }
     assert asked.headers["content-type"] == "application/json"
     assert asked.headers["x-cloudtasks-taskname"] == "name"
     claims = json.loads(base64.urlsafe_b64decode(asked.headers["authorization"].split(".")[1]))

@@ -2,11 +2,12 @@
 
 import json
 import multiprocessing
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,14 @@ from sync.local.queue import Dispatcher, LocalQueue
 from sync.ports import Queue, Task
 from tests.clock import ManualClock
 from tests.contract.queue_contract import QueueContract, task
+
+TASKS_1 = """
+CREATE TABLE tasks (
+    name TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, generation INTEGER NOT NULL,
+    due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, taken INTEGER NOT NULL DEFAULT 0,
+    ended_at REAL, outcome TEXT
+);
+"""
 
 
 @dataclass
@@ -138,10 +147,37 @@ class TestLocalQueue(QueueContract):
 def test_a_task_is_posted_as_cloud_tasks_would(
     queue: LocalQueue, dispatcher: Dispatcher, worker: Worker, clock: ManualClock
 ) -> None:
-    queue.create(Task("name", "sync", "calendar", clock.now(), generation=3))
+    queue.create(Task("name", "sync", "calendar", clock.now(), generation=3, notified_at=1.5))
     assert dispatcher.deliver_one()
-    body = {"kind": "sync", "subject": "calendar", "generation": 3}
+    body = {"kind": "sync", "subject": "calendar", "generation": 3, "notified_at": 1.5}
     assert worker.deliveries == [Delivery("/tasks", "name", "0", body)]
+
+
+def test_a_file_of_a_version_that_did_not_keep_when_a_notification_came_is_read_and_written(
+    path: str, clock: ManualClock, worker: Worker
+) -> None:
+    with closing(sqlite3.connect(path)) as file, file:
+        file.executescript(TASKS_1)
+        file.execute(
+            "INSERT INTO tasks (name, kind, subject, generation, due_at) VALUES ('a', 'sync', 'c', 2, 0)"
+        )
+    LocalQueue(path, clock).create(Task("b", "sync", "c", clock.now(), notified_at=1.5))
+    dispatcher = Dispatcher(path, worker.url, clock)
+    assert [dispatcher.deliver_one() for _ in range(3)] == [True, True, False]
+    assert [(each.name, each.body["notified_at"]) for each in worker.deliveries] == [("a", 0.0), ("b", 1.5)]
+
+
+def test_several_processes_open_a_file_of_an_earlier_version_at_once(path: str, clock: ManualClock) -> None:
+    with closing(sqlite3.connect(path)) as file, file:
+        file.executescript(TASKS_1)
+    together = threading.Barrier(4)
+
+    def create(number: int) -> bool:
+        together.wait()
+        return LocalQueue(path, clock).create(task(str(number), 0.0))
+
+    with ThreadPoolExecutor(4) as processes:
+        assert list(processes.map(create, range(4))) == [True] * 4
 
 
 def test_what_has_been_due_for_longest_comes_first(

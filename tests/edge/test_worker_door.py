@@ -23,6 +23,31 @@ def test_a_wake_for_a_calendar_nobody_knows_is_done_at_once(worker: FlaskClient)
 
 
 @pytest.mark.parametrize(
+    ("told", "understood"),
+    [
+        ("1767600000.5", 1767600000.5),
+        ("0.0", 0.0),
+        ("-1.5", 0.0),
+        ("NaN", 0.0),
+        ("1e999", 0.0),
+        ("true", 0.0),
+        ("null", 0.0),
+        ('"soon"', 0.0),
+        ("[1.5]", 0.0),
+        ("1" + "0" * 400, 0.0),
+    ],
+)
+def test_a_wake_is_kept_whatever_it_says_about_its_notification(
+    worker: FlaskClient, monkeypatch: pytest.MonkeyPatch, told: str, understood: float
+) -> None:
+    served: list[object] = []
+    monkeypatch.setattr("sync.work.one_pass", lambda *said: served.append(said[-1]))
+    body = f'{{"kind": "sync", "subject": "room", "notified_at": {told}}}'
+    assert worker.post("/tasks", data=body).status_code == 204
+    assert served == [understood]
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",

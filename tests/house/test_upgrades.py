@@ -88,12 +88,10 @@ def test_a_record_of_a_later_schema_is_refused_in_a_sentence_that_says_what_to_d
 
 
 def test_a_task_of_version_1_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
-    served: list[tuple[str, int]] = []
-    monkeypatch.setattr(
-        work, "one_pass", lambda _o, _p, subject, _w, generation: served.append((subject, generation))
-    )
+    served: list[tuple[object, ...]] = []
+    monkeypatch.setattr(work, "one_pass", lambda _o, _p, subject, _w, *more: served.append((subject, *more)))
     work.Work(None, None, None).task(json.dumps(VERSION_1["task"]).encode())  # type: ignore[arg-type]
-    assert served == [(ROOM, 7)]
+    assert served == [(ROOM, 7, 0.0)]
 
 
 def test_a_task_says_all_that_version_1_waits_for() -> None:

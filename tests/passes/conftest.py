@@ -180,7 +180,8 @@ class Town:
             task = self.queue.tasks.pop(0)
             self.clock.advance(max(0.0, task.due_at - self.clock.now()))
             try:
-                one_pass(self.outside, self.policy, task.subject, f"w{time.monotonic_ns()}", task.generation)
+                worker = f"w{time.monotonic_ns()}"
+                one_pass(self.outside, self.policy, task.subject, worker, task.generation, task.notified_at)
             except Transient:
                 continue
         raise AssertionError("it does not come to rest")

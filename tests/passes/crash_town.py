@@ -361,7 +361,8 @@ class Town:
     def _served(self, task: Task, errand: str) -> bool:
         owner = f"worker {next(self._numbers)}"
         try:
-            one_pass(self._outside("worker", errand), self._policy, task.subject, owner, task.generation)
+            outside = self._outside("worker", errand)
+            one_pass(outside, self._policy, task.subject, owner, task.generation, task.notified_at)
         except Transient:
             return False
         return True
@@ -429,8 +430,8 @@ class _Claims:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def claim(self, key: str, owner: str, generation: int = 0) -> Any:
-        claim = self._store.claim(key, owner, generation)
+    def claim(self, key: str, *args: Any) -> Any:
+        claim = self._store.claim(key, *args)
         if isinstance(claim, Claimed):
             self._told(key)
         return claim

@@ -8,10 +8,14 @@ from typing import Any, TypeVar
 
 import pytest
 
+from sync.apply import Applied, apply
 from sync.cursor import Cursor, SyncToken
 from sync.event import Event, Unreadable
 from sync.ledger import Ledger, Link
+from sync.one_pass import one_pass
 from sync.ports import Busy, CalendarId, CalendarRecord, Page, Progress
+from sync.pull import Pulled
+from sync.tenure import Tenure
 from tests.passes.conftest import GRACE_S, LEASE_S, ME, Town, conferencing
 
 T = TypeVar("T")
@@ -185,6 +189,33 @@ def test_a_wake_that_came_during_a_listing_is_not_served_by_a_pass_out_of_time(
         town.look()
         assert (record(town).lease.owner, record(town).generation, record(town).served) == ("", 1, 0)
         town.clock.advance(10)
+
+
+def test_the_pass_that_goes_on_for_one_out_of_time_knows_when_the_notification_came(
+    town: Town, slow: SlowStore
+) -> None:
+    fill(town, 75)
+    came_at = town.clock.now() - 3
+    one_pass(town.outside, town.policy, town.key, "worker", notified_at=came_at)
+    assert [task.notified_at for task in town.queue.tasks] == [came_at]
+
+
+def test_a_notification_that_came_during_a_pass_is_answered_by_its_next_round(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[float] = []
+
+    def applied(tenure: Tenure, pulled: Pulled) -> Applied:
+        answered.append(tenure.notified_at)
+        return apply(tenure, pulled)
+
+    monkeypatch.setattr("sync.one_pass.apply", applied)
+    came_at = town.clock.now()
+    listed = Listed(town)
+    listed.meanwhile = lambda: town.store.claim(town.key, "another", notified_at=came_at)
+    town.outside = replace(town.outside, calendar=listed)  # type: ignore[arg-type]
+    one_pass(town.outside, town.policy, town.key, "worker", notified_at=came_at - 9)
+    assert answered == [came_at - 9, came_at]
 
 
 def test_what_is_recorded_is_applied_before_the_listing_has_ended(town: Town, slow: SlowStore) -> None:

@@ -89,7 +89,8 @@ def served(town: Town, hours: float = 2.0) -> None:
         task = min(due, key=lambda each: each.due_at)
         tasks.remove(task)
         town.clock.advance(max(0.0, task.due_at - town.clock.now()))
-        one_pass(town.outside, town.policy, task.subject, f"worker of {task.name}", task.generation)
+        worker = f"worker of {task.name}"
+        one_pass(town.outside, town.policy, task.subject, worker, task.generation, task.notified_at)
     town.clock.advance(end - town.clock.now())
 
 

@@ -92,11 +92,14 @@ class MemoryStore:
 
     # --- One calendar, under its lease ---
 
-    def claim(self, calendar_key: str, owner: str, generation: int = 0) -> Claimed | Busy | Idle:
+    def claim(
+        self, calendar_key: str, owner: str, generation: int = 0, notified_at: float = 0.0
+    ) -> Claimed | Busy | Idle:
         kept, now = self._kept, self._now()
         record = kept.calendars.get(calendar_key)
         if record is None or not record.active or 0 < generation <= record.served:
             return Idle()
+        record = records.notified(record, notified_at, now)
         if not record.lease.is_free(now, LEASE_S):
             knocked = records.knocked(record, LEASE_S)
             kept.calendars[calendar_key] = knocked

@@ -280,7 +280,7 @@ class Story:
             calendar_key, _, channel_id = task.subject.partition(".")
             tend.greeted(outside.store, calendar_key, channel_id)
             return
-        one_pass(outside, self.policy, task.subject, process.name, task.generation)
+        one_pass(outside, self.policy, task.subject, process.name, task.generation, task.notified_at)
 
     def _sweep(self) -> None:
         tend.sweep(self._worker("sweep")[1], self.policy)

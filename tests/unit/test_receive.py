@@ -109,6 +109,15 @@ def test_a_door_remembers_no_more_hellos_than_it_has_room_for(
     assert len({task.name for task in door.queue.tasks}) == 3
 
 
+def test_a_wake_says_when_the_first_notification_came_that_it_stands_for(door: Door) -> None:
+    door.at_the_start_of_a_bucket()
+    came_at = door.clock.now()
+    for _ in range(9):
+        door.receive()
+        door.clock.advance(0.5)
+    assert [task.notified_at for task in door.queue.tasks] == [came_at]
+
+
 def test_a_wake_that_is_not_durable_is_not_acknowledged(door: Door) -> None:
     door.queue.answers = False
     with pytest.raises(Transient):

@@ -1,6 +1,7 @@
 """Wakes: a burst is one, none fires before the last notification it stands for, and none is swallowed."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -71,6 +72,15 @@ def test_names_are_not_used_twice_in_later_buckets(
 ) -> None:
     later = buckets.task(calendar_key, at + number * buckets.bucket_s)
     assert later.name != buckets.task(calendar_key, at).name
+
+
+@given(all_buckets, calendars, times)
+def test_a_wake_of_ours_never_stands_for_a_notification_of_the_same_bucket(
+    buckets: Buckets, calendar_key: str, at: float
+) -> None:
+    ours, notified = buckets.task(calendar_key, at), buckets.task(calendar_key, at, notified_at=at)
+    assert ours.name != notified.name
+    assert replace(notified, name=ours.name, notified_at=0.0) == ours
 
 
 @given(calendars, calendars, times)
@@ -156,10 +166,10 @@ class Rival(SlowQueue):
 def test_after_so_many_vain_attempts_a_wake_of_its_own_is_made_due_at_once() -> None:
     clock = ManualClock(START)
     queue = Rival(clock)
-    wake(queue, clock, BUCKETS, "cal")
+    wake(queue, clock, BUCKETS, "cal", notified_at=START)
     *vain, straggler = queue.tasks.values()
     assert (queue.calls, len(vain)) == (4, 3)
-    assert (straggler.due_at, straggler.kind, straggler.subject) == (clock.now(), "sync", "cal")
+    assert straggler == Task(straggler.name, "sync", "cal", clock.now(), notified_at=START)
 
 
 def test_a_queue_that_does_not_answer_is_not_taken_for_one_that_did() -> None:
@@ -185,8 +195,8 @@ def test_whatever_the_queue_takes_a_wake_runs_after_every_change(
 
 
 def test_the_wake_after_a_lease_is_due_when_it_is_over_and_knows_its_generation() -> None:
-    task = after_lease("cal", 7, 3, START + 90)
-    assert (task.kind, task.subject, task.generation) == ("sync", "cal", 3)
+    task = after_lease("cal", 7, 3, START + 90, notified_at=START)
+    assert (task.kind, task.subject, task.generation, task.notified_at) == ("sync", "cal", 3, START)
     assert START + 90 < task.due_at < START + 92
 
 
