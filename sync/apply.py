@@ -208,7 +208,7 @@ class _Apply:
             again = written.is_half_done
             settle = self._unwritten(item, decision) if again else self._confirmed(item, intent, decision)
         self._settle(item.key, intent, settle, written.etags)
-        return self._note(item.key, decision)
+        return self._note(item.key, decision, copies)
 
     def _intend(self, item: Conference, takes_s: float) -> Intent | None:
         """Claim the call for the very want we decided on.
@@ -498,8 +498,10 @@ class _Apply:
 
         self._tenure.change(body)
 
-    def _note(self, key: ConferenceKey, decision: Decision) -> None:
+    def _note(self, key: ConferenceKey, decision: Decision, copies: Copies | None = None) -> None:
+        """Tell of a decision; of one that a provider has confirmed also how late that was, by these events."""
         self._applied.codes[decision.code] += 1
+        confirmed = copies if copies and decision.answer == "done" else {}
         logs.write(
             logs.Record.DECISION,
             calendar=self._tenure.record.key,
@@ -508,7 +510,14 @@ class _Apply:
             why=decision.why,
             call=decision.call,
             answer=decision.answer,
+            since_change_s=self._since_change_s(confirmed),
         )
+
+    def _since_change_s(self, copies: Copies) -> float | None:
+        """How long ago one of these events was changed last; a full listing also finds what is long past."""
+        changed_at = max((event.updated_at for _, event in copies.values()), default=0.0)
+        measurable = changed_at and not self._pulled.full
+        return round(max(0.0, self._tenure.now() - changed_at), 3) if measurable else None
 
     def _wake(self, calendar_key: str) -> None:
         wake(self._outside.queue, self._outside.clock, self._policy.buckets, calendar_key)

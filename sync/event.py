@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 
@@ -69,6 +69,8 @@ class Event:
     organizer: str = ""  # an address, in lower case
     agenda: str = ""  # the description as plain text, if we asked for it
     invitees: tuple[str, ...] = ()  # addresses, in lower case and in order, if we asked for them
+    # Seconds since the epoch, by Google's clock; 0: not told. It measures how late we are, and orders nothing.
+    updated_at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ def parse(raw: object, *, time_zone: str = "UTC", access_role: str = "owner") ->
         organizer=_text(_at(raw, "organizer", "email")).lower(),
         agenda=_agenda(_at(raw, "description")),
         invitees=_invitees(_at(raw, "attendees")),
+        updated_at=_updated_at(_at(raw, "updated")),
     )
 
 
@@ -246,6 +249,13 @@ def _moment(raw: object, name: str) -> tuple[datetime, bool]:
     except (ValueError, OverflowError):
         raise _Illegible(f"{name} is not a time") from None
     raise _Illegible(f"{name} is missing")
+
+
+def _updated_at(raw: object) -> float:
+    try:
+        return max(0.0, _moment({"dateTime": raw}, "")[0].timestamp())
+    except (_Illegible, OverflowError):
+        return 0.0
 
 
 def _occurrence(raw: object) -> Occurrence | None:

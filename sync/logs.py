@@ -47,6 +47,7 @@ class Record(StrEnum):
     CONVERGE = "converge"
     CHANNEL_FAILED = "channel_failed"
     SWEEP = "sweep"
+    STOCK = "stock"
     QUEUE_GAVE_UP = "queue_gave_up"
     MISCONFIGURED = "misconfigured"
     LIBRARY = "library"

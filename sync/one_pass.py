@@ -55,6 +55,7 @@ class _Report:
     items: int = 0
     provider_calls: int = 0
     codes: Counter[Code] = field(default_factory=Counter)
+    took_s: float = 0.0
 
     def add(self, pulled: Pulled, applied: Applied) -> None:
         self.rounds += 1
@@ -77,6 +78,7 @@ class _Report:
             items=self.items,
             provider_calls=self.provider_calls,
             codes=dict(sorted(self.codes.items())),
+            took_s=round(self.took_s, 3),
         )
 
 
@@ -93,7 +95,7 @@ def one_pass(
     `owner`: a name that no other pass ever has. `notified_at`: when the notification came that asks for it, by the
     webhook's clock; 0: no notification does. Whatever comes of it, one record tells.
     """
-    report = _Report(calendar_key)
+    report, began = _Report(calendar_key), outside.clock.monotonic()
     with logs.operation(owner):
         try:
             claim = outside.store.claim(calendar_key, owner, generation, notified_at)
@@ -102,6 +104,7 @@ def one_pass(
             report.outcome, report.why = PassOutcome.FAILED, str(error)
             raise
         finally:
+            report.took_s = outside.clock.monotonic() - began
             report.write()
 
 

@@ -189,6 +189,17 @@ class Tally:
     waiting: int  # unwanted, not yet deleted
 
 
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """How everything stands: for people, by way of metrics."""
+
+    stale_calendars: int
+    pending_conferences: int  # something is left to do, now or at a time that is known
+    held_conferences: int
+    quarantined_conferences: int
+    lost_conferences: int
+
+
 class Store(Protocol):
     """Where everything durable lives."""
 
@@ -241,6 +252,9 @@ class Store(Protocol):
 
     def tally(self, calendar_key: str) -> Tally:
         """How the conferences it looks after stand."""
+
+    def stock(self, stale_before: float) -> Stock:
+        """How everything stands. A calendar is stale if it is active and was not listed since then."""
 
     def account(self, name: str) -> Account:
         """How a provider's account stands; one that was never in trouble answers."""

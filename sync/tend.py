@@ -16,6 +16,7 @@ from sync.ports import CalendarRecord, Outside, Store, WiredCalendar
 from sync.wake import wake
 
 _SWEPT = 500  # calendars woken by one sweep
+_STALE = 1.5  # sweep intervals without a listing
 _TOKEN_SLACK_S = 86400.0  # a token outlives the channel we ask for: its last notification may be late
 _NOT_OPENED = (AccessLost, RateLimited, Refused, Unsupported)  # after any other failure nobody knows
 
@@ -97,6 +98,19 @@ def sweep(outside: Outside, policy: Policy) -> int:
         wake(outside.queue, outside.clock, policy.buckets, calendar_key)
     logs.write(logs.Record.SWEEP, woken=len(due))
     return len(due)
+
+
+def take_stock(outside: Outside, policy: Policy) -> None:
+    """Tell how everything stands, which no pass over one calendar knows: metrics and alerts are made of it."""
+    stock = outside.store.stock(outside.clock.now() - _STALE * policy.sweep_s)
+    logs.write(
+        logs.Record.STOCK,
+        stale_calendars=stock.stale_calendars,
+        pending_conferences=stock.pending_conferences,
+        held_conferences=stock.held_conferences,
+        quarantined_conferences=stock.quarantined_conferences,
+        lost_conferences=stock.lost_conferences,
+    )
 
 
 def _as_wired(

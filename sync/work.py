@@ -68,9 +68,10 @@ class Work:
             tend.converge(self._outside, self._policy, self._keys.signing_key(), self._keys.keys)
 
     def sweep(self) -> None:
-        """Wake what is due."""
+        """Wake what is due, and tell how everything stands."""
         with logs.operation(_owner()):
             tend.sweep(self._outside, self._policy)
+        tend.take_stock(self._outside, self._policy)
 
 
 def _moment(told: object) -> float:

@@ -43,7 +43,7 @@ from sync.ports import CalendarId, Page, Version, Watch
 
 # What event.parse reads, and no more: what is not asked for can neither be stored nor leak.
 EVENT_FIELDS = (
-    "id,status,etag,summary,start,end,endTimeUnspecified,recurrence,recurringEventId,originalStartTime,"
+    "id,status,etag,updated,summary,start,end,endTimeUnspecified,recurrence,recurringEventId,originalStartTime,"
     "visibility,organizer(email,self),conferenceData(conferenceId,conferenceSolution(key,name),createRequest,"
     "entryPoints(entryPointType,uri),parameters/addOnParameters)"
 )

@@ -6,10 +6,11 @@ What became of a write without an answer is not known: a fence and a condition m
 
 | collection       | a document's name             | queries need                                       |
 |------------------|-------------------------------|----------------------------------------------------|
-| calendars        | calendar key                  | active + due_at                                    |
+| calendars        | calendar key                  | active + due_at, active + listed_at                |
 | links            | records.link_name             | calendar_key + live, calendar_key + doubted_at,    |
 |                  |                               | provisional_at                                     |
-| conferences      | records.conference_name       | home + due_at, home + live, home + waiting         |
+| conferences      | records.conference_name       | home + due_at, home + live, home + waiting, due_at, |
+|                  |                               | state                                              |
 | accounts         | records.account_name          |                                                    |
 | wired_calendars  | slug                          |                                                    |
 | enrolled_calendars | calendar key                |                                                    |
@@ -57,7 +58,7 @@ from google.cloud.firestore import (
 
 from sync import decide, lease, records
 from sync.account import Account
-from sync.conference import Conference
+from sync.conference import Conference, State
 from sync.errors import LeaseLost, Misconfigured, RateLimited, SyncError, Timeout, Transient
 from sync.lease import Hold
 from sync.ledger import Ledger, Link
@@ -70,6 +71,7 @@ from sync.ports import (
     EnrolledCalendar,
     Idle,
     Progress,
+    Stock,
     Tally,
     Wiring,
 )
@@ -263,6 +265,17 @@ class FirestoreStore:
         return Tally(
             live=self._number(self._where("conferences", home=calendar_key, live=True)),
             waiting=self._number(self._where("conferences", home=calendar_key, waiting=True)),
+        )
+
+    def stock(self, stale_before: float) -> Stock:
+        active, every = self._where("calendars", active=True), self._where("conferences")
+        return Stock(
+            self._number(active.where(filter=FieldFilter("listed_at", "<", stale_before))),
+            self._number(every.where(filter=FieldFilter("due_at", ">=", 0))),
+            *(
+                self._number(self._where("conferences", state=state.value))
+                for state in (State.HELD, State.QUARANTINED, State.LOST)
+            ),
         )
 
     def calendar(self, calendar_key: str) -> CalendarRecord | None:

@@ -9,14 +9,15 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any, TypeVar
 
 from sync import decide, lease, records
 from sync.account import Account
-from sync.conference import Conference
+from sync.conference import Conference, State
 from sync.errors import LeaseLost, Misconfigured, Transient
 from sync.lease import Hold
 from sync.ledger import Ledger, Link
@@ -29,6 +30,7 @@ from sync.ports import (
     EnrolledCalendar,
     Idle,
     Progress,
+    Stock,
     Tally,
     WiredCalendar,
     Wiring,
@@ -312,6 +314,22 @@ class SqliteStore:
             live, waiting = map(int, connection.execute(query, (calendar_key,)).fetchone())
         self._count(reads=2 + live // _COUNTED_FOR_ONE_READ + waiting // _COUNTED_FOR_ONE_READ)
         return Tally(live, waiting)
+
+    def stock(self, stale_before: float) -> Stock:
+        stale = "SELECT count(*) FROM calendars WHERE active AND json_extract(document, '$.listed_at') < ?"
+        pending = "SELECT count(*) FROM conferences WHERE due_at IS NOT NULL"
+        states = "SELECT json_extract(document, '$.state'), count(*) FROM conferences GROUP BY 1"
+        with self._database.reading() as connection:
+            (stale_calendars,) = connection.execute(stale, (stale_before,)).fetchone()
+            (pending_conferences,) = connection.execute(pending).fetchone()
+            standing = Counter(dict(connection.execute(states).fetchall()))
+        stock = Stock(
+            stale_calendars,
+            pending_conferences,
+            *(standing[state] for state in (State.HELD, State.QUARANTINED, State.LOST)),
+        )
+        self._count(reads=sum(1 + number // _COUNTED_FOR_ONE_READ for number in astuple(stock)))
+        return stock
 
     def calendar(self, calendar_key: str) -> CalendarRecord | None:
         with self._database.reading() as connection:

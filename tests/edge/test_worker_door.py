@@ -96,7 +96,8 @@ def test_a_job_answers_when_it_is_done_with_one_verdict(
     worker: FlaskClient, job: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert worker.post(job).status_code == 204
-    verdict, request = lines(capsys)
+    verdict, *stock, request = lines(capsys)
+    assert [each["message"] for each in stock] == (["stock"] if job == "/jobs/sweep" else [])
     assert verdict["message"] == job.rpartition("/")[2]
     assert request["message"] == "request"
     assert request["httpRequest"] == {"requestMethod": "POST", "requestUrl": job, "status": 204}

@@ -490,3 +490,25 @@ def test_a_valid_event_with_anything_anywhere_is_never_an_exception(
     raw = sample(name)
     place = data.draw(st.sampled_from(places(raw)))
     assert_says_something(parse(mutated(raw, place, value)))
+
+
+# --- When it was changed ---
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("2026-02-10T08:14:59.300Z", 1770711299.3),
+        ("2026-02-10T08:14:59", 0.0),
+        ("0001-01-01T00:00:00Z", 0.0),
+        ("yesterday", 0.0),
+        (None, 0.0),
+        ({"zz": 1}, 0.0),
+    ],
+)
+def test_when_an_event_was_changed_measures_and_makes_no_other_event_of_it(told: object, at: float) -> None:
+    raw = {"id": "event0", "start": {"date": "2026-01-01"}, "updated": told}
+    event = parse(raw)
+    assert isinstance(event, Event)
+    assert event.updated_at == pytest.approx(at)
+    assert (event, hash(event)) == (parse(raw | {"updated": "1999-01-01T00:00:00Z"}), hash(event))
