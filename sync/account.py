@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 EVERYBODY = "*"
+_WHY_KEPT = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Account:
     paused_until: float = 0.0  # nobody but the probe asks it before
     probe: str = ""  # the lease owner who asks first
     refused_for: str = ""  # the conference it was last refused for
+    why: str = ""  # it was refused, in its provider's words
     shared: str = field(
         default="", repr=False
     )  # what its workers share: a token, in its provider's own words
@@ -61,7 +63,7 @@ def approached(account: Account, now: float, who: str, takes_s: float) -> Accoun
     return replace(account, paused_until=now + takes_s, probe=who)
 
 
-def refused(account: Account, until: float, conference: str) -> Account:
+def refused(account: Account, until: float, conference: str, why: str = "") -> Account:
     """It refused us. The longest pause asked for counts: of two answers the later need not be the newer.
 
     One conference refused again is no further sign against the account: that may be this conference's trouble.
@@ -70,8 +72,18 @@ def refused(account: Account, until: float, conference: str) -> Account:
         return replace(account, probe="")
     longest = until if account.probe else max(until, account.paused_until)
     return replace(
-        account, refusals=account.refusals + 1, paused_until=longest, probe="", refused_for=conference
+        account,
+        refusals=account.refusals + 1,
+        paused_until=longest,
+        probe="",
+        refused_for=conference,
+        why=why[:_WHY_KEPT],
     )
+
+
+def hurried(account: Account, now: float) -> Account:
+    """A person wants it asked now: by one probe, as after any pause."""
+    return account if account.answers else replace(account, paused_until=min(account.paused_until, now))
 
 
 def answered(account: Account) -> Account:

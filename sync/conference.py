@@ -5,7 +5,7 @@ a version is applied under an intent, and an intent ends settled, or unknown. Wh
 a later read of the conference pays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -243,6 +243,14 @@ def remembered(conference: Conference, ref: str, use: Ref) -> Conference:
     former = {key: value for key, value in conference.former.items() if key != ref}
     by_end = sorted([*former.items(), (ref, use)], key=lambda named: meeting.end_or_never(named[1].reach))
     return replace(conference, former=dict(by_end[-FORMER_KEPT:]))
+
+
+def forgetting(conference: Conference, refs: Collection[str], home: str, now: float) -> Conference:
+    """These refs are to be known no more, and nothing is to come of it. Another calendar looks after the rest."""
+    kept = {ref: use for ref, use in conference.refs.items() if ref not in refs}
+    former = {ref: use for ref, use in conference.former.items() if ref not in refs}
+    rest = replace(conference, refs=kept, former=former, home=home)
+    return _wanting(rest, now) if kept else replace(rest, want=replace(rest.want, leader=""))
 
 
 def _wanting(conference: Conference, now: float) -> Conference:

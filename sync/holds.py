@@ -58,7 +58,13 @@ def answer(
             outside.store.close(
                 tenure.hold,
                 tenure.record.generation,
-                Closing(tenure.now(), None, finished=False, failures=tenure.record.failures),
+                Closing(
+                    tenure.now(),
+                    None,
+                    finished=False,
+                    failures=tenure.record.failures,
+                    failed=tenure.record.failed,
+                ),
             )
     wake(outside.queue, outside.clock, policy.buckets, calendar_key)
     return answered

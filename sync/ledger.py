@@ -194,6 +194,15 @@ def in_order(items: Iterable[Event | Unreadable]) -> list[Event | Unreadable]:
     return sorted(items, key=lambda item: isinstance(item, Event) and item.occurrence is not None)
 
 
+def without_calendar(conference: Conference, calendar_key: str, now: float) -> Conference | None:
+    """What is left of a conference when a calendar is forgotten; None if nothing is. Nothing comes of it."""
+    theirs = {ref for ref in (*conference.refs, *conference.former) if event_of(ref)[0] == calendar_key}
+    others = [event_of(ref)[0] for ref in conference.refs if ref not in theirs]
+    if conference.home != calendar_key:
+        return conferences.forgetting(conference, theirs, conference.home, now)
+    return conferences.forgetting(conference, theirs, others[0], now) if others else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Recording:
     """One transaction's recording of what was seen."""

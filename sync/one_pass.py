@@ -136,13 +136,20 @@ def _under_lease(tenure: Tenure, report: _Report) -> PassOutcome:
         again_at = tenure.now() + again_s
         _last_word(
             tenure,
-            Closing(again_at, None, finished=False, failures=tenure.record.failures + 1, frozen=str(error)),
+            Closing(
+                again_at,
+                None,
+                finished=False,
+                failures=tenure.record.failures + 1,
+                frozen=str(error),
+                skew_s=tenure.skew_s(),
+            ),
         )
         _wake(tenure, again_at)
         logs.write(logs.Record.ACCESS_LOST, "ERROR", calendar=key, why=str(error))
         return PassOutcome.FROZEN
-    except SyncError:
-        _give_back(tenure)
+    except SyncError as error:
+        _give_back(tenure, error)
         raise
 
 
@@ -155,7 +162,8 @@ def _rounds(tenure: Tenure, report: _Report) -> PassOutcome:
         if not pulled.complete:
             break
         due_at = _due_at(tenure, applied)
-        if _close(tenure, Closing(due_at, applied.work_at, pulled.progress)):
+        closing = Closing(due_at, applied.work_at, pulled.progress, skew_s=tenure.skew_s())
+        if _close(tenure, closing):
             if applied.work_at is not None:
                 _wake(tenure, applied.work_at)
             return PassOutcome.DONE
@@ -187,7 +195,7 @@ def _hand_over(tenure: Tenure) -> None:
     _wake(tenure, now, tenure.notified_at)
 
 
-def _give_back(tenure: Tenure) -> None:
+def _give_back(tenure: Tenure, error: SyncError) -> None:
     """Release without having finished: the queue, or else the sweep, comes back to it."""
     record = tenure.record
     wait = tenure.policy.backoff.wait(record.failures + 1, random.random())
@@ -196,6 +204,8 @@ def _give_back(tenure: Tenure) -> None:
         record.work_at,
         finished=False,
         failures=record.failures + 1,
+        failed=str(error),
+        skew_s=tenure.skew_s(),
     )
     _last_word(tenure, closing)
 

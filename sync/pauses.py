@@ -64,7 +64,7 @@ class Pauses:
     def _pause(self, item: Conference, met: Account, error: SyncError | None) -> float:
         wait_s, conference = self._wait_s(met, error), str(item.key)
         paused = self._met[met.name] = self._tenure.outside.store.change_account(
-            met.name, lambda current, now: account.refused(current, now + wait_s, conference)
+            met.name, lambda current, now: account.refused(current, now + wait_s, conference, str(error))
         )
         severity: logs.Severity = "ERROR" if isinstance(error, AuthFailed) else "WARNING"
         logs.write(

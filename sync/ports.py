@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sync.lease import Hold
     from sync.ledger import Ledger, Link
     from sync.meeting import Meeting
-    from sync.recognise import ConferenceKey, System
+    from sync.recognise import ConferenceKey, Stranger, System
 
 T = TypeVar("T")
 
@@ -127,6 +127,9 @@ class CalendarRecord:
     listed_at: float = 0.0  # the start of the last listing that was recorded
     access_role: str = ""
     failures: int = 0  # passes failed in a row
+    failed: str = ""  # why the last of them failed
+    skew_s: float = 0.0  # how far the clock of the last pass's worker was ahead of the store's
+    stranger: Stranger | None = None  # carried by an event, and of no system that we know
     deletions: tuple[float, ...] = ()  # of the last day: for the brake
     channels: tuple[Channel, ...] = ()
     notified_at: float = 0.0  # the last genuine notification, by the webhook's clock; 0: none yet
@@ -164,6 +167,8 @@ class Progress:
     access_role: str | None = None
     work_at: float | None = None  # brought forward to this, never pushed back
     deleted_at: float | None = None
+    stranger: Stranger | None = None
+    starts_over: bool = False  # by a full listing: earlier strangers count no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,7 @@ class Closing:
     """The last word of a pass. Not `finished`: no generation was served, and the lease is given back anyway.
 
     `frozen`: the calendar refused us, and why. A pass that failed otherwise leaves it as it was.
+    `failed`: why a pass failed otherwise. `skew_s`: how far its worker's clock is ahead; None: not known.
     """
 
     due_at: float
@@ -179,6 +185,16 @@ class Closing:
     finished: bool = True
     failures: int = 0
     frozen: str = ""
+    failed: str = ""
+    skew_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How much was erased."""
+
+    links: int = 0
+    conferences: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +260,17 @@ class Store(Protocol):
     def provisional_links(self, before: float, limit: int) -> Sequence[Link]:
         """Links of any calendar that were said before then and never seen, the oldest first."""
 
+    def links_of(self, event_id: str) -> Sequence[Link]:
+        """The links of an event, in every calendar that has one, live or not."""
+
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         """Conferences as they stand."""
+
+    def conferences_of(self, calendar_key: str) -> Iterable[Conference]:
+        """Every conference that this calendar looks after."""
+
+    def unsettled(self, calendar_key: str = "") -> Iterable[Conference]:
+        """The conferences that are stored as due some time, held, or lost: of one calendar, or of all."""
 
     def waiting_conferences(self, calendar_key: str, limit: int) -> Sequence[Conference]:
         """Of the conferences this calendar looks after, those whose deletion is wanted and not yet done."""
@@ -259,8 +284,14 @@ class Store(Protocol):
     def account(self, name: str) -> Account:
         """How a provider's account stands; one that was never in trouble answers."""
 
+    def accounts(self) -> Sequence[Account]:
+        """Every account that ever was in trouble, or that shares something."""
+
     def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
         """Change it at the store's time, and return what stands now. `body` may run more than once."""
+
+    def now(self) -> float:
+        """The store's time."""
 
     def calendar(self, calendar_key: str) -> CalendarRecord | None:
         """One calendar's record."""
@@ -292,6 +323,14 @@ class Store(Protocol):
         """Change what converge looks after (calendar, label, active, channels), whoever holds the lease.
 
         Returns the record as it stands then.
+        """
+
+    def forget(self, calendar_key: str) -> Forgotten:
+        """Erase all that is known of a calendar that is not active: its part in conferences, links, its record.
+
+        A conference that another calendar uses stays, and is looked after there. In several steps, the record
+        last: after a failure it is called again. Raises Refused for an active one, Transient while a pass is over
+        it.
         """
 
     def salt(self) -> bytes:

@@ -22,6 +22,7 @@ from sync.errors import SyncTokenGone, Transient
 from sync.event import Event, Items, Unreadable
 from sync.ledger import Ledger, Link
 from sync.ports import Page, Progress
+from sync.recognise import Stranger
 from sync.records import soonest
 from sync.tenure import Item, Tenure
 
@@ -91,6 +92,7 @@ class _Pull:
         self._stride = _BATCH  # how many of them to take at once
         self._waiting: dict[str, Item] = {}  # seen, not yet recorded
         self._early: dict[str, Event] = {}  # occurrences that were listed before their series
+        self._stranger: Stranger | None = None  # the last one on this listing, and how many there were
         self._seen = _Marks()  # of every event that concerns us, which version was listed
         self._known = _Marks()  # of every live link that a full listing has not come to, which is recorded
 
@@ -105,7 +107,15 @@ class _Pull:
         bookmark = cursor.finish(self._record.bookmark, end, self._listing)
         if not end.sync_token:
             logs.write(logs.Record.NO_SYNC_TOKEN, "WARNING", calendar=self._record.key)
-        self._finish(Progress(bookmark, self._pulled.listed_at, role))
+        self._finish(
+            Progress(
+                bookmark,
+                self._pulled.listed_at,
+                role,
+                stranger=self._stranger,
+                starts_over=self._pulled.full,
+            )
+        )
 
     def _learn(self) -> None:
         """Which events are linked. Before the window, absence is not even a hint; a doubt is noted already."""
@@ -191,6 +201,8 @@ class _Pull:
     def _see(self, event: Event) -> None:
         """Have it recorded, unless it is. In two versions an event says nothing sure: ask which one stands."""
         link = ledger.link_of(self._record.key, event, self._tenure.policy.rules)
+        if link is None:
+            self._look_for_stranger(event)
         version = hash(link or event)
         recorded, seen = self._known.take(event.id), self._seen.get(event.id)
         if seen is None:
@@ -204,6 +216,12 @@ class _Pull:
         elif seen != version:
             self._early.pop(event.id, None)
             self._waiting[event.id] = self._which_stands(event.id)
+
+    def _look_for_stranger(self, event: Event) -> None:
+        stranger = self._tenure.policy.rules.stranger(event, self._pulled.listed_at)
+        if stranger is not None:
+            number = self._stranger.number + 1 if self._stranger else 1
+            self._stranger = replace(stranger, number=number)
 
     def _which_stands(self, event_id: str) -> Item:
         stands = self._tenure.ask(self._record, event_id)

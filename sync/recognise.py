@@ -81,6 +81,16 @@ class Recognised:
     url: str = field(default="", compare=False)  # where it is joined, if the event says so
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """The last conference that was seen and that no rule knows."""
+
+    event_id: str
+    solution: str  # what its system calls itself; empty if it does not say
+    seen_at: float  # seconds since the epoch
+    number: int = 1  # of such sightings since the last full listing
+
+
 # Names marked "seen" were read in recorded events; all others are guesses from what other tools write, and
 # count only together with an id of the right shape. Nextcloud Talk and BigBlueButton are missing on purpose:
 # they live on hosts of their owners, which only the settings can name.

@@ -16,16 +16,24 @@ from sync.channel import Channel, ChannelState
 from sync.codes import Code
 from sync.conference import Applied, Conference, Decided, Decision, Intent, Ref, State, Want
 from sync.cursor import Bookmark
-from sync.errors import NewerRecord
+from sync.errors import NewerRecord, Refused, Transient
 from sync.lease import Lease
-from sync.ledger import Link, Sighting, ref_of
+from sync.ledger import Link, Sighting, event_of, ref_of
 from sync.meeting import Moved, Reach
-from sync.ports import CalendarId, CalendarRecord, Closing, EnrolledCalendar, Progress, WiredCalendar
-from sync.recognise import ConferenceKey
+from sync.ports import (
+    CalendarId,
+    CalendarRecord,
+    Closing,
+    EnrolledCalendar,
+    Progress,
+    WiredCalendar,
+)
+from sync.recognise import ConferenceKey, Stranger
 
 Document = dict[str, Any]
 
 SCHEMA = 1
+ASIDE = (State.HELD, State.LOST)  # never due by themselves
 _KEPT_S = 90 * 86400.0
 _AGES_S = 100 * 365 * 86400.0  # beyond, an end is no date that every store could write down
 _INSURANCE_S = 5.0  # the sweep looks this long after the end of a lease that nobody gave back
@@ -92,6 +100,9 @@ def calendar_document(record: CalendarRecord) -> Document:
         "listed_at": record.listed_at,
         "access_role": record.access_role,
         "failures": record.failures,
+        "failed": record.failed,
+        "skew_s": record.skew_s,
+        "stranger": _stranger_document(record.stranger) if record.stranger else None,
         "deletions": list(record.deletions),
         "channels": [_channel_document(channel) for channel in record.channels],
         "notified_at": record.notified_at,
@@ -116,6 +127,9 @@ def calendar_record(document: Document) -> CalendarRecord:
         listed_at=stored["listed_at"],
         access_role=stored["access_role"],
         failures=stored["failures"],
+        failed=stored.get("failed", ""),
+        skew_s=stored.get("skew_s", 0.0),
+        stranger=_stranger(stored["stranger"]) if stored.get("stranger") else None,
         deletions=tuple(stored["deletions"]),
         channels=tuple(_channel(channel) for channel in stored["channels"]),
         notified_at=stored.get("notified_at", 0.0),
@@ -128,6 +142,19 @@ def _calendar_id_document(calendar: CalendarId) -> Document:
 
 def _calendar_id(stored: Document) -> CalendarId:
     return CalendarId(stored["id"], stored["subject"])
+
+
+def _stranger_document(stranger: Stranger) -> Document:
+    return {
+        "event_id": stranger.event_id,
+        "solution": stranger.solution,
+        "seen_at": stranger.seen_at,
+        "number": stranger.number,
+    }
+
+
+def _stranger(stored: Document) -> Stranger:
+    return Stranger(stored["event_id"], stored["solution"], stored["seen_at"], stored["number"])
 
 
 def _bookmark_document(bookmark: Bookmark) -> Document:
@@ -355,6 +382,31 @@ def withdrawal_forgotten_at(asked_at: float) -> float:
     return asked_at + _KEPT_S
 
 
+def is_unsettled(conference: Conference, due_at: float | None) -> bool:
+    """Whether something is still to be done about it, by us or by a person."""
+    return due_at is not None or conference.state in ASIDE
+
+
+def mentions(conference: Conference, calendar_key: str) -> bool:
+    """Whether this calendar has anything to do with it."""
+    refs = (*conference.refs, *conference.former)
+    return conference.home == calendar_key or any(event_of(ref)[0] == calendar_key for ref in refs)
+
+
+def fenced_off(record: CalendarRecord | None, now: float, lease_s: float) -> CalendarRecord | None:
+    """The record of a calendar that is to be forgotten: whoever was overtaken writes nothing of it any more.
+
+    Raises Refused for an active one, Transient while a pass is over it.
+    """
+    if record is None:
+        return None
+    if record.active:
+        raise Refused(f"calendar {record.key} is looked after: unwire it first")
+    if not record.lease.is_free(now, lease_s):
+        raise Transient(f"a pass is looking at calendar {record.key} just now: try again in a minute")
+    return replace(record, lease=record.lease.granted("", now))
+
+
 def forget_at(item: Link | Conference, now: float) -> float | None:
     """When this record, written now, may be forgotten: long after nobody could bring its event back.
 
@@ -470,6 +522,7 @@ def account_document(account: Account) -> Document:
         "paused_until": account.paused_until,
         "probe": account.probe,
         "refused_for": account.refused_for,
+        "why": account.why,
         "shared": account.shared,
     }
 
@@ -482,6 +535,7 @@ def account(document: Document) -> Account:
         paused_until=stored["paused_until"],
         probe=stored["probe"],
         refused_for=stored["refused_for"],
+        why=stored.get("why", ""),
         shared=stored["shared"],
     )
 
@@ -515,7 +569,14 @@ def advanced(record: CalendarRecord, progress: Progress, now: float) -> Calendar
         access_role=record.access_role if progress.access_role is None else progress.access_role,
         work_at=soonest(record.work_at, progress.work_at),
         deletions=decide.recent(deletions, now),
+        stranger=_latest(None if progress.starts_over else record.stranger, progress.stranger),
     )
+
+
+def _latest(earlier: Stranger | None, later: Stranger | None) -> Stranger | None:
+    if earlier is None or later is None:
+        return later or earlier
+    return replace(later, number=earlier.number + later.number)
 
 
 def closed(record: CalendarRecord, generation: int, closing: Closing, now: float) -> CalendarRecord:
@@ -535,6 +596,8 @@ def closed(record: CalendarRecord, generation: int, closing: Closing, now: float
         due_at=closing.due_at,
         work_at=work_at,
         failures=closing.failures,
+        failed=closing.failed,
+        skew_s=record.skew_s if closing.skew_s is None else closing.skew_s,
         frozen=frozen,
         frozen_at=record.frozen_at if record.frozen else now,
     )

@@ -8,10 +8,11 @@ from sync import meeting
 from sync.account import Clients, account_of
 from sync.codes import Code
 from sync.conference import Ref
-from sync.event import TEXT_LIMIT, Event, Times
-from sync.recognise import ConferenceKey, Rule, System, leads_to, recognise
+from sync.event import TEXT_LIMIT, Event, Kind, Times
+from sync.recognise import ConferenceKey, Rule, Stranger, System, leads_to, recognise
 
 _EVERYBODYS = (Clients(""),)
+_NAME_KEPT = 60  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ class Rules:
         if seen.key.provider not in self.providers:
             return f"no provider {seen.key.provider} is configured"
         return f"no account of {seen.key.provider} looks after its organizer"
+
+    def stranger(self, event: Event, now: float) -> Stranger | None:
+        """The conference of an organizer's copy that no rule knows, as it calls itself."""
+        ours = event.kind not in (Kind.GUEST, Kind.TOMBSTONE)
+        if not ours or event.carried is None or recognise(event.carried, self.systems) is not None:
+            return None
+        return Stranger(event.id, event.carried.solution_name[:_NAME_KEPT], now)
 
     def prints(self, event: Event, key: ConferenceKey) -> dict[str, str]:
         """Of each field that its provider is told of this event, a short hash."""

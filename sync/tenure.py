@@ -41,6 +41,10 @@ class Tenure:
         """The store's time (seconds since the epoch): as told at the claim, carried on by our own clock."""
         return self._offset + self.outside.clock.monotonic()
 
+    def skew_s(self) -> float:
+        """How far this machine's clock is ahead of the store's."""
+        return self.outside.clock.now() - self.now()
+
     def is_over(self) -> bool:
         """Whether this pass has taken so long that others should have a turn."""
         return self.now() > self._began + _LONGEST_S

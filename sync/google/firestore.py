@@ -8,9 +8,9 @@ What became of a write without an answer is not known: a fence and a condition m
 |------------------|-------------------------------|----------------------------------------------------|
 | calendars        | calendar key                  | active + due_at, active + listed_at                |
 | links            | records.link_name             | calendar_key + live, calendar_key + doubted_at,    |
-|                  |                               | provisional_at                                     |
-| conferences      | records.conference_name       | home + due_at, home + live, home + waiting, due_at, |
-|                  |                               | state                                              |
+|                  |                               | event_id, provisional_at                           |
+| conferences      | records.conference_name       | home + due_at, home + live, home + state,          |
+|                  |                               | home + waiting, due_at, state                      |
 | accounts         | records.account_name          |                                                    |
 | wired_calendars  | slug                          |                                                    |
 | enrolled_calendars | calendar key                |                                                    |
@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from google.api_core.exceptions import (
@@ -61,7 +62,7 @@ from sync.account import Account
 from sync.conference import Conference, State
 from sync.errors import LeaseLost, Misconfigured, RateLimited, SyncError, Timeout, Transient
 from sync.lease import Hold
-from sync.ledger import Ledger, Link
+from sync.ledger import Ledger, Link, without_calendar
 from sync.ports import (
     Busy,
     CalendarRecord,
@@ -69,6 +70,7 @@ from sync.ports import (
     Clock,
     Closing,
     EnrolledCalendar,
+    Forgotten,
     Idle,
     Progress,
     Stock,
@@ -87,6 +89,7 @@ _ROLLBACK_S = 1.0  # a courtesy: what is not rolled back lapses
 _PATIENCE_S = 10.0  # how long to give way to other writers
 _MOST_WRITES = 400  # of one change; callers batch
 _PAGE = 500  # documents of one request of a long query
+_FORGOTTEN_AT_ONCE = 100  # conferences of one change
 _REMEMBERED = 64  # calendars: more than one instance has in hand
 _COUNTED_FOR_ONE_READ = 1000  # index entries, in a count
 
@@ -253,6 +256,20 @@ class FirestoreStore:
         said = said.where(filter=FieldFilter("provisional_at", "<", before))
         return [records.link(_content(found)) for found in self._query(said.limit(limit))]
 
+    def links_of(self, event_id: str) -> Sequence[Link]:
+        return [records.link(found) for found in self._every(self._where("links", event_id=event_id))]
+
+    def conferences_of(self, calendar_key: str) -> Iterable[Conference]:
+        return map(records.conference, self._every(self._where("conferences", home=calendar_key)))
+
+    def unsettled(self, calendar_key: str = "") -> Iterable[Conference]:
+        home = {"home": calendar_key} if calendar_key else {}
+        of_home = self._where("conferences", **home)
+        due = of_home.where(filter=FieldFilter("due_at", ">=", 0)).order_by("due_at")
+        aside = of_home.where(filter=FieldFilter("state", "in", [state.value for state in records.ASIDE]))
+        yield from map(records.conference, self._every(due))
+        yield from map(records.conference, self._every(aside))
+
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         with _speaking_our_errors():
             return self._conferences(keys)
@@ -278,6 +295,12 @@ class FirestoreStore:
             ),
         )
 
+    def now(self) -> float:
+        """Any document tells it, even one that is not there."""
+        with _speaking_our_errors():
+            (found,) = self._read([self._document("wiring", "webhook")])
+            return float(found.read_time.timestamp())
+
     def calendar(self, calendar_key: str) -> CalendarRecord | None:
         with _speaking_our_errors():
             return self._look(calendar_key).record
@@ -287,7 +310,7 @@ class FirestoreStore:
 
     def due_calendars(self, limit: int) -> Sequence[str]:
         active = self._where("calendars", active=True)
-        due = active.where(filter=FieldFilter("due_at", "<=", self._now())).order_by("due_at")
+        due = active.where(filter=FieldFilter("due_at", "<=", self.now())).order_by("due_at")
         return [found.id for found in self._query(due.limit(limit))]
 
     # --- Accounts ---
@@ -295,6 +318,9 @@ class FirestoreStore:
     def account(self, name: str) -> Account:
         with _speaking_our_errors():
             return self._account(name)[0]
+
+    def accounts(self) -> Sequence[Account]:
+        return [records.account(document) for document in self._every(self._where("accounts"))]
 
     def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
         def in_one(transaction: _Transaction) -> Account:
@@ -362,6 +388,54 @@ class FirestoreStore:
             return record, record
 
         return self._revise(calendar_key, tended)
+
+    def forget(self, calendar_key: str) -> Forgotten:
+        def fence(seen: _Seen) -> tuple[CalendarRecord | None, bool]:
+            fenced = records.fenced_off(seen.record, seen.now, self._lease_s)
+            return fenced, fenced is not None
+
+        known, links, conferences = self._revise(calendar_key, fence), 0, 0
+        mentioning: list[ConferenceKey] = []
+        for conference in map(records.conference, self._every(self._where("conferences"))):
+            if records.mentions(conference, calendar_key):
+                mentioning.append(conference.key)
+        with _speaking_our_errors():
+            for at in range(0, len(mentioning), _FORGOTTEN_AT_ONCE):
+                keys = mentioning[at : at + _FORGOTTEN_AT_ONCE]
+                self._transact(partial(self._forget_in, calendar_key, keys))
+                conferences += len(keys)
+            while found := self._query(self._where("links", calendar_key=calendar_key).limit(_MOST_WRITES)):
+                batch = self._client().batch()
+                for link in found:
+                    batch.delete(link.reference)
+                links += len(batch.commit(retry=_ONCE, timeout=_CALL_S))
+                self._count(writes=len(found))
+            if known:
+                self._document("calendars", calendar_key).delete(retry=_ONCE, timeout=_CALL_S)
+                self._count(writes=1)
+        return Forgotten(links, conferences)
+
+    def _forget_in(
+        self, calendar_key: str, keys: Sequence[ConferenceKey], transaction: "_Transaction"
+    ) -> None:
+        """A calendar that is given a conference to look after has a look soon."""
+        there = self._conferences(keys, transaction)
+        now = self._look(calendar_key, transaction).now
+        left = [(each.key, without_calendar(each, calendar_key, now)) for each in there]
+        homes = {each.home: self._look(each.home, transaction).record for _, each in left if each}
+        for key, conference in left:
+            if conference is None:
+                transaction.delete(self._document("conferences", records.conference_name(key)))
+                continue
+            due_at = self._set_conference(transaction, conference, now)
+            home = homes[conference.home]
+            if home is not None:
+                homes[home.key] = records.advanced(home, Progress(work_at=due_at), now)
+        for record in homes.values():
+            if record is not None:
+                transaction.set(self._document("calendars", record.key), records.calendar_document(record))
+        if len(transaction):
+            self._commit(transaction)
 
     def salt(self) -> bytes:
         with _speaking_our_errors():
@@ -490,12 +564,6 @@ class FirestoreStore:
     ) -> list[Conference]:
         names = map(records.conference_name, keys)
         return [records.conference(found) for found in self._named("conferences", names, transaction)]
-
-    def _now(self) -> float:
-        """The store's time: any document tells it, even one that is not there."""
-        with _speaking_our_errors():
-            (found,) = self._read([self._document("wiring", "webhook")])
-            return float(found.read_time.timestamp())
 
     def _where(self, collection: str, **equal: object) -> Query:
         query = Query(self._client().collection(collection))

@@ -20,7 +20,7 @@ from sync.account import Account
 from sync.conference import Conference, State
 from sync.errors import LeaseLost, Misconfigured, Transient
 from sync.lease import Hold
-from sync.ledger import Ledger, Link
+from sync.ledger import Ledger, Link, without_calendar
 from sync.ports import (
     Busy,
     CalendarRecord,
@@ -28,6 +28,7 @@ from sync.ports import (
     Clock,
     Closing,
     EnrolledCalendar,
+    Forgotten,
     Idle,
     Progress,
     Stock,
@@ -41,7 +42,7 @@ from sync.records import Document
 T = TypeVar("T")
 
 _PATIENCE_S = 5.0  # how long to wait for another writer
-_LINKS_PAGE = 500  # of a long query
+_PAGE = 500  # documents of a long query
 _COUNTED_FOR_ONE_READ = 1000  # index entries, in a count
 
 _TABLES = """
@@ -61,6 +62,7 @@ CREATE TABLE IF NOT EXISTS conferences (
 );
 CREATE INDEX IF NOT EXISTS conferences_due ON conferences (home, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS conferences_standing ON conferences (home, live, waiting);
+CREATE INDEX IF NOT EXISTS links_of_events ON links (json_extract(document, '$.event_id'));
 CREATE INDEX IF NOT EXISTS links_over ON links (json_extract(document, '$.forget_at'))
     WHERE json_extract(document, '$.forget_at') IS NOT NULL;
 CREATE INDEX IF NOT EXISTS links_provisional ON links (json_extract(document, '$.provisional_at'))
@@ -287,11 +289,9 @@ class SqliteStore:
         )
         after = ""
         while True:
-            page = [
-                records.link(document) for document in self._query(query, calendar_key, after, _LINKS_PAGE)
-            ]
+            page = [records.link(document) for document in self._query(query, calendar_key, after, _PAGE)]
             yield from page
-            if len(page) < _LINKS_PAGE:
+            if len(page) < _PAGE:
                 return
             after = records.link_name(calendar_key, page[-1].event_id)
 
@@ -299,6 +299,29 @@ class SqliteStore:
         said_at = "json_extract(document, '$.provisional_at')"
         query = f"SELECT document FROM links WHERE {said_at} < ? ORDER BY {said_at}, name LIMIT ?"
         return [records.link(document) for document in self._query(query, before, limit)]
+
+    def links_of(self, event_id: str) -> Sequence[Link]:
+        query = "SELECT document FROM links WHERE json_extract(document, '$.event_id') = ? ORDER BY name"
+        return [records.link(document) for document in self._query(query, event_id)]
+
+    def conferences_of(self, calendar_key: str) -> Iterable[Conference]:
+        return map(records.conference, self._every_conference("home = ?", calendar_key))
+
+    def unsettled(self, calendar_key: str = "") -> Iterable[Conference]:
+        aside = ", ".join(f"'{state}'" for state in records.ASIDE)
+        unsettled = f"(due_at IS NOT NULL OR json_extract(document, '$.state') IN ({aside}))"
+        found = self._every_conference(f"? IN ('', home) AND {unsettled}", calendar_key)
+        return map(records.conference, found)
+
+    def _every_conference(self, condition: str, value: str) -> Iterator[Document]:
+        """Page by page, as `live_links`."""
+        query = f"SELECT document FROM conferences WHERE {condition} AND name > ? ORDER BY name LIMIT {_PAGE}"
+        after = ""
+        while page := self._query(query, value, after):
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = records.conference_name(records.conference(page[-1]).key)
 
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         with self._database.reading() as connection:
@@ -331,6 +354,9 @@ class SqliteStore:
         self._count(reads=sum(1 + number // _COUNTED_FOR_ONE_READ for number in astuple(stock)))
         return stock
 
+    def now(self) -> float:
+        return self._clock.now()
+
     def calendar(self, calendar_key: str) -> CalendarRecord | None:
         with self._database.reading() as connection:
             self._count(reads=1)
@@ -349,6 +375,9 @@ class SqliteStore:
     def account(self, name: str) -> Account:
         with self._database.reading() as connection:
             return self._read_account(connection, name)
+
+    def accounts(self) -> Sequence[Account]:
+        return [records.account(each) for each in self._query("SELECT document FROM accounts ORDER BY name")]
 
     def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
         with self._database.writing() as connection:
@@ -417,6 +446,32 @@ class SqliteStore:
             if tended != record:
                 self._write_calendar(connection, tended)
             return tended
+
+    def forget(self, calendar_key: str) -> Forgotten:
+        mentioning = "SELECT document FROM conferences WHERE home = ? OR instr(document, ?)"
+        with self._database.writing() as connection:
+            now = self._clock.now()
+            records.fenced_off(self._read_calendar(connection, calendar_key), now, self._lease_s)
+            found = _documents(connection, mentioning, calendar_key, f'"{calendar_key}.')
+            for conference in map(records.conference, found):
+                self._forget_in(connection, conference, calendar_key, now)
+            links = connection.execute("DELETE FROM links WHERE calendar_key = ?", (calendar_key,)).rowcount
+            connection.execute("DELETE FROM calendars WHERE key = ?", (calendar_key,))
+        return Forgotten(links, len(found))
+
+    def _forget_in(
+        self, connection: sqlite3.Connection, conference: Conference, calendar_key: str, now: float
+    ) -> None:
+        """A calendar that is given a conference to look after has a look soon."""
+        left = without_calendar(conference, calendar_key, now)
+        if left is None:
+            name = records.conference_name(conference.key)
+            connection.execute("DELETE FROM conferences WHERE name = ?", (name,))
+            return
+        due_at = self._write_conference(connection, left, now)
+        home = self._read_calendar(connection, left.home)
+        if home is not None:
+            self._write_calendar(connection, records.advanced(home, Progress(work_at=due_at), now))
 
     def salt(self) -> bytes:
         drawn = _text(records.salt_document(secrets.token_bytes(32)))

@@ -13,11 +13,12 @@ import pytest
 
 from sync.account import Account, refused
 from sync.channel import Channel, ChannelState
+from sync.codes import Code
 from sync.conference import Applied, Conference, Ref, State, Want
 from sync.cursor import Bookmark
-from sync.errors import LeaseLost
+from sync.errors import LeaseLost, Refused, Transient
 from sync.lease import Hold
-from sync.ledger import Ledger, Link
+from sync.ledger import Ledger, Link, Sighting
 from sync.meeting import Reach
 from sync.ports import (
     Busy,
@@ -27,12 +28,13 @@ from sync.ports import (
     Clock,
     Closing,
     EnrolledCalendar,
+    Forgotten,
     Idle,
     Progress,
     Store,
     Tally,
 )
-from sync.recognise import ConferenceKey
+from sync.recognise import ConferenceKey, Stranger
 
 LEASE_S = 90.0
 MARGIN_S = 20.0
@@ -810,3 +812,141 @@ class StoreContract:
         assert found == {"wait", "held"}
         assert store.tally(CAL).waiting == 2
         assert len(store.waiting_conferences(CAL, 1)) == 1
+
+    # --- What people ask for ---
+
+    def test_the_stores_time_is_that_of_its_leases(self, store: Store, pass_time: PassTime) -> None:
+        know(store, CAL)
+        pass_time(10)
+        assert store.now() == pytest.approx(claimed(store).now, abs=5.0)
+
+    def test_the_links_of_an_event_are_found_in_every_calendar(self, store: Store) -> None:
+        know(store, CAL, OTHER_CAL)
+        put(store, claimed(store).hold, link("a", live=False), link("b"))
+        elsewhere = replace(link("a"), calendar_key=OTHER_CAL)
+        put(store, claimed(store, OTHER_CAL).hold, elsewhere)
+        assert {(each.calendar_key, each.live) for each in store.links_of("a")} == {
+            (CAL, False),
+            (OTHER_CAL, True),
+        }
+        assert list(store.links_of("unknown")) == []
+
+    def test_the_history_of_a_link_comes_back(self, store: Store) -> None:
+        know(store, CAL)
+        told = replace(link("a"), rule="own_link", seen=(Sighting(5.0, Code.RESTORED, {"title": "abc123"}),))
+        put(store, claimed(store).hold, told)
+        [found] = store.links_of("a")
+        assert (found.rule, found.seen) == (told.rule, told.seen)
+
+    def test_every_conference_of_a_calendar_is_found(self, store: Store) -> None:
+        know(store, CAL)
+        put(
+            store,
+            claimed(store).hold,
+            conference("a"),
+            conference("b", pending_until=9.0),
+            conference("c", home=OTHER_CAL),
+        )
+        assert {each.key.id for each in store.conferences_of(CAL)} == {"a", "b"}
+
+    def test_unsettled_are_those_that_are_due_some_time_and_those_that_wait_for_a_person(
+        self, store: Store
+    ) -> None:
+        know(store, CAL)
+        put(
+            store,
+            claimed(store).hold,
+            conference("settled"),
+            conference("pending", pending_until=9.0),
+            replace(conference("lost"), state=State.LOST),
+            replace(conference("held"), state=State.HELD, refs={}, want=Want(2), dropped_at=1.0),
+            replace(conference("quarantined", pending_until=9e9), state=State.QUARANTINED),
+            conference("elsewhere", home=OTHER_CAL, pending_until=9.0),
+        )
+        ours = {"pending", "lost", "held", "quarantined"}
+        assert {each.key.id for each in store.unsettled(CAL)} == ours
+        assert {each.key.id for each in store.unsettled()} == ours | {"elsewhere"}
+        assert {each.key.id for each in store.unsettled("unknown")} == set()
+
+    def test_every_account_that_was_in_trouble_is_found(self, store: Store) -> None:
+        assert list(store.accounts()) == []
+        for name in ("zeta", "acme"):
+            store.change_account(name, lambda account, now: refused(account, now, "acme:c-1", "401"))
+        assert {each.name: each.why for each in store.accounts()} == {"acme": "401", "zeta": "401"}
+
+    def test_what_a_pass_found_out_about_itself_is_kept(self, store: Store) -> None:
+        know(store, CAL)
+        seen = Stranger("e", "Acme Kall", 5.0)
+        store.close(
+            claimed(store).hold,
+            0,
+            Closing(0.0, None, Progress(stranger=seen), finished=False, failed="no answer", skew_s=7.0),
+        )
+        record = record_of(store)
+        assert (record.failed, record.skew_s, record.stranger) == ("no answer", 7.0, seen)
+        store.close(claimed(store).hold, 0, Closing(0.0, None, Progress(stranger=replace(seen, seen_at=6.0))))
+        record = record_of(store)
+        assert (record.failed, record.skew_s) == ("", 7.0)
+        assert record.stranger == replace(seen, seen_at=6.0, number=2)
+        store.close(claimed(store).hold, 0, Closing(0.0, None, Progress(starts_over=True)))
+        assert record_of(store).stranger is None
+
+    # --- To forget ---
+
+    def test_a_forgotten_calendar_leaves_nothing(self, store: Store) -> None:
+        know(store, CAL)
+        claim = claimed(store)
+        put(store, claim.hold, link("a"), link("b", live=False), conference("a"), conference("b"))
+        store.close(claim.hold, 0, Closing(0.0, None))
+        unwire(store, CAL)
+        assert store.forget(CAL) == Forgotten(links=2, conferences=2)
+        assert store.calendar(CAL) is None
+        assert [*store.links_of("a"), *store.links_of("b"), *store.conferences_of(CAL)] == []
+        assert store.conferences([ConferenceKey("demo", name) for name in "ab"]) == []
+        assert store.forget(CAL) == Forgotten()
+
+    def test_what_another_calendar_uses_or_knows_stays_and_is_looked_after_there(self, store: Store) -> None:
+        know(store, CAL, OTHER_CAL)
+        use = conference("x").refs[f"{CAL}.x"]
+        shared = replace(
+            conference("shared", pending_until=0.0), refs={f"{CAL}.e": use, f"{OTHER_CAL}.e": use}
+        )
+        former = replace(conference("former", home=OTHER_CAL), former={f"{CAL}.e": use})
+        alien = conference("alien", home=OTHER_CAL)
+        claim = claimed(store)
+        put(store, claim.hold, shared, former, alien)
+        store.close(claim.hold, 0, Closing(0.0, None))
+        store.close(claimed(store, OTHER_CAL).hold, 0, Closing(claim.now + 9e4, None))
+        unwire(store, CAL)
+        assert store.forget(CAL).conferences == 2
+        keys = [each.key for each in (shared, former, alien)]
+        left = {each.key.id: each for each in store.conferences(keys)}
+        assert all(CAL not in repr(each) for each in left.values())
+        assert (left["shared"].home, set(left["shared"].refs)) == (OTHER_CAL, {f"{OTHER_CAL}.e"})
+        assert left["alien"] == alien
+        work_at = record_of(store, OTHER_CAL).work_at
+        assert work_at is not None
+        assert work_at <= claim.now + 60, "whoever is given a conference to look after has a look soon"
+
+    def test_a_calendar_that_is_looked_after_is_not_forgotten(self, store: Store) -> None:
+        know(store, CAL)
+        put(store, claimed(store).hold, link("a"))
+        with pytest.raises(Refused, match="unwire it first"):
+            store.forget(CAL)
+        assert len(store.links_of("a")) == 1
+
+    def test_nothing_is_forgotten_while_a_pass_is_over_it(self, store: Store, pass_time: PassTime) -> None:
+        know(store, CAL)
+        hold = claimed(store).hold
+        unwire(store, CAL)
+        with pytest.raises(Transient, match="try again"):
+            store.forget(CAL)
+        pass_time(LEASE_S)
+        store.forget(CAL)
+        with pytest.raises(LeaseLost):
+            put(store, hold, link("a"))
+        assert list(store.links_of("a")) == []
+
+
+def unwire(store: Store, key: str) -> None:
+    store.tend(key, constantly(replace(record_of(store, key), active=False)))

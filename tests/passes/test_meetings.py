@@ -313,3 +313,40 @@ def test_a_listing_shown_to_several_roles_is_listed_again_in_full(town: Town) ->
     town.outside.calendar.list_page = list_page  # type: ignore[method-assign]
     town.look(yours)
     assert town.acme.has["c-1"] is not None
+
+
+def unrecognisable(name: str) -> dict[str, object]:
+    return {
+        "conferenceSolution": {"key": {"type": "addOn"}, "name": "Acme Kall"},
+        "entryPoints": [{"entryPointType": "video", "uri": f"https://kall.example/{name}"}],
+    }
+
+
+def test_a_conference_that_no_rule_knows_is_remembered_by_how_it_calls_itself(town: Town) -> None:
+    for name in ("a", "b"):
+        town.act(
+            "create_meeting", title="T", start=town.at(24), end=town.at(25), conference=unrecognisable(name)
+        )
+    town.settle()
+    town.fault(expire_tokens=ME)
+    town.settle()
+    stranger = town.store.calendar(town.key).stranger  # type: ignore[union-attr]
+    assert stranger is not None
+    assert (stranger.solution, stranger.number) == ("Acme Kall", 2)
+
+
+def test_a_conference_of_a_system_that_nobody_configured_is_no_stranger(town: Town) -> None:
+    meet = unrecognisable("a") | {
+        "entryPoints": [{"entryPointType": "video", "uri": "https://meet.google.com/abc-defg-hij"}]
+    }
+    town.act("create_meeting", title="T", start=town.at(24), end=town.at(25), conference=meet)
+    town.settle()
+    assert town.store.calendar(town.key).stranger is None  # type: ignore[union-attr]
+
+
+def test_why_a_pass_failed_is_remembered_until_one_succeeds(town: Town) -> None:
+    town.fault(where="events.list", nth=1, status=503)
+    town.look()
+    assert "503" in town.store.calendar(town.key).failed  # type: ignore[union-attr]
+    town.look()
+    assert town.store.calendar(town.key).failed == ""  # type: ignore[union-attr]

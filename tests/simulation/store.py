@@ -12,7 +12,7 @@ from sync.account import Account
 from sync.conference import Conference
 from sync.errors import LeaseLost
 from sync.lease import Hold
-from sync.ledger import Ledger, Link
+from sync.ledger import Ledger, Link, without_calendar
 from sync.ports import (
     Busy,
     CalendarRecord,
@@ -20,6 +20,7 @@ from sync.ports import (
     Clock,
     Closing,
     EnrolledCalendar,
+    Forgotten,
     Idle,
     Progress,
     Tally,
@@ -181,6 +182,16 @@ class MemoryStore:
         said = [(link.provisional_at, link.ref, link) for link in links if link.provisional_at is not None]
         return [link for at, _, link in sorted(said, key=lambda each: each[:2]) if at < before][:limit]
 
+    def links_of(self, event_id: str) -> Sequence[Link]:
+        return [links[event_id] for links in self._kept.links.values() if event_id in links]
+
+    def conferences_of(self, calendar_key: str) -> Iterable[Conference]:
+        return [each for each in self._kept.conferences.values() if each.home == calendar_key]
+
+    def unsettled(self, calendar_key: str = "") -> Iterable[Conference]:
+        every = self.conferences_of(calendar_key) if calendar_key else self._kept.conferences.values()
+        return [each for each in every if records.is_unsettled(each, self._kept.due[each.key])]
+
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         return [self._kept.conferences[key] for key in keys if key in self._kept.conferences]
 
@@ -191,6 +202,9 @@ class MemoryStore:
     def tally(self, calendar_key: str) -> Tally:
         home = [each for each in self._kept.conferences.values() if each.home == calendar_key]
         return Tally(sum(map(records.is_live, home)), sum(map(records.is_waiting, home)))
+
+    def now(self) -> float:
+        return self._now()
 
     def calendar(self, calendar_key: str) -> CalendarRecord | None:
         return self._kept.calendars.get(calendar_key)
@@ -207,6 +221,9 @@ class MemoryStore:
 
     def account(self, name: str) -> Account:
         return self._kept.accounts.get(name, Account(name))
+
+    def accounts(self) -> Sequence[Account]:
+        return [self._kept.accounts[name] for name in sorted(self._kept.accounts)]
 
     def change_account(self, name: str, body: Callable[[Account, float], Account]) -> Account:
         changed = self._kept.accounts[name] = body(self.account(name), self._kept.now())
@@ -247,6 +264,23 @@ class MemoryStore:
             self._kept.witness.appeared(calendar_key)
         tended = self._kept.calendars[calendar_key] = records.tended(record, body(record, now), now)
         return tended
+
+    def forget(self, calendar_key: str) -> Forgotten:
+        kept, now = self._kept, self._kept.now()
+        records.fenced_off(kept.calendars.get(calendar_key), now, LEASE_S)
+        mentioning = [each for each in kept.conferences.values() if records.mentions(each, calendar_key)]
+        for each in mentioning:
+            left = without_calendar(each, calendar_key, now)
+            if left is None:
+                del kept.conferences[each.key], kept.due[each.key]
+                continue
+            due_at = decide.due_at(left, now, kept.grace_s)
+            kept.conferences[each.key], kept.due[each.key] = left, due_at
+            home = kept.calendars.get(left.home)
+            if home is not None:
+                kept.calendars[home.key] = records.advanced(home, Progress(work_at=due_at), now)
+        kept.calendars.pop(calendar_key, None)
+        return Forgotten(len(kept.links.pop(calendar_key, {})), len(mentioning))
 
     def salt(self) -> bytes:
         return SALT

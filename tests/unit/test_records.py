@@ -20,7 +20,7 @@ from sync.lease import Lease
 from sync.ledger import Link, Sighting
 from sync.meeting import Moved, Reach
 from sync.ports import CalendarId, CalendarRecord, Closing, EnrolledCalendar, Progress, WiredCalendar
-from sync.recognise import ConferenceKey
+from sync.recognise import ConferenceKey, Stranger
 from sync.records import Document
 
 TEXTS = st.text(max_size=8)
@@ -57,6 +57,9 @@ CALENDARS = st.builds(
     listed_at=TIMES,
     access_role=TEXTS,
     failures=COUNTS,
+    failed=TEXTS,
+    skew_s=st.floats(-9e4, 9e4),
+    stranger=st.none() | st.builds(Stranger, TEXTS, TEXTS, TIMES, COUNTS),
     deletions=st.lists(TIMES, max_size=3).map(tuple),
     channels=st.lists(CHANNELS, max_size=3).map(tuple),
 )
