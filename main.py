@@ -4,6 +4,7 @@ Method and path, one call inward, errors to status, one log record: nothing else
 """
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -180,8 +181,22 @@ def _done(request: Request) -> Response:
 def _record(
     request: Request, status: int, severity: logs.Severity = "INFO", **fields: logs.Value
 ) -> Response:
-    logs.write(logs.Record.REQUEST, severity, httpRequest=_told(request, status), **fields)
+    logs.write(
+        logs.Record.REQUEST, severity, httpRequest=_told(request, status), **_delivery(request), **fields
+    )
     return Response(status=status)
+
+
+def _delivery(request: Request) -> Mapping[str, float]:
+    """How late a task is, and how often it was tried, as the queue says (Cloud Tasks: "Task request headers")."""
+    if request.path != "/tasks":
+        return {}
+    try:
+        due_at = float(request.headers["X-CloudTasks-TaskETA"])
+        attempt = int(request.headers["X-CloudTasks-TaskRetryCount"]) + 1
+    except (KeyError, ValueError):
+        return {}
+    return {"waited_s": round(max(0.0, time.time() - due_at), 3), "attempt": attempt}
 
 
 def _told(request: Request, status: int) -> Mapping[str, logs.Value]:

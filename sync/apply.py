@@ -510,14 +510,22 @@ class _Apply:
             why=decision.why,
             call=decision.call,
             answer=decision.answer,
-            since_change_s=self._since_change_s(confirmed),
+            since_change_s=self._since(self._changed_at(confirmed)),
+            since_notified_s=self._since(self._notified_at(confirmed)),
         )
 
-    def _since_change_s(self, copies: Copies) -> float | None:
-        """How long ago one of these events was changed last; a full listing also finds what is long past."""
-        changed_at = max((event.updated_at for _, event in copies.values()), default=0.0)
-        measurable = changed_at and not self._pulled.full
-        return round(max(0.0, self._tenure.now() - changed_at), 3) if measurable else None
+    def _changed_at(self, copies: Copies) -> float:
+        """When one of these events was changed last; 0: a full listing also finds what is long past."""
+        at = max((event.updated_at for _, event in copies.values()), default=0.0)
+        return 0.0 if self._pulled.full else at
+
+    def _notified_at(self, copies: Copies) -> float:
+        """When the notification came that told of these events; 0: another one did, or none."""
+        told = any(ref in self._pulled.events for ref in copies)
+        return self._tenure.notified_at if told and not self._pulled.full else 0.0
+
+    def _since(self, at: float) -> float | None:
+        return round(max(0.0, self._tenure.now() - at), 3) if at else None
 
     def _wake(self, calendar_key: str) -> None:
         wake(self._outside.queue, self._outside.clock, self._policy.buckets, calendar_key)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import urllib3
 
-from sync import logs
+from sync import logs, trace
 from sync.errors import Transient
 from sync.local.sqlite import Database
 from sync.ports import Clock, Task
@@ -23,12 +23,15 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS tasks (
     name TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, generation INTEGER NOT NULL,
     due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, taken INTEGER NOT NULL DEFAULT 0,
-    ended_at REAL, outcome TEXT, notified_at REAL NOT NULL DEFAULT 0
+    ended_at REAL, outcome TEXT, notified_at REAL NOT NULL DEFAULT 0, traceparent TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS tasks_due ON tasks (due_at) WHERE ended_at IS NULL;
 CREATE INDEX IF NOT EXISTS tasks_ended ON tasks (ended_at) WHERE ended_at IS NOT NULL;
 """
-_LATER_COLUMNS = {("tasks", "notified_at"): "REAL NOT NULL DEFAULT 0"}  # in files of earlier versions
+_LATER_COLUMNS = {  # in files of earlier versions
+    ("tasks", "notified_at"): "REAL NOT NULL DEFAULT 0",
+    ("tasks", "traceparent"): "TEXT NOT NULL DEFAULT ''",
+}
 
 
 class LocalQueue:
@@ -42,9 +45,17 @@ class LocalQueue:
         with self._database.writing() as connection:
             connection.execute("DELETE FROM tasks WHERE ended_at <= ?", (self._clock.now() - _NAMES_KEPT_S,))
             created = connection.execute(
-                "INSERT OR IGNORE INTO tasks (name, kind, subject, generation, due_at, notified_at) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (task.name, task.kind, task.subject, task.generation, task.due_at, task.notified_at),
+                "INSERT OR IGNORE INTO tasks (name, kind, subject, generation, due_at, notified_at, traceparent) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    task.name,
+                    task.kind,
+                    task.subject,
+                    task.generation,
+                    task.due_at,
+                    task.notified_at,
+                    trace.onward().get("traceparent", ""),
+                ),
             )
             return created.rowcount == 1
 
@@ -58,6 +69,8 @@ class _Taken:
     subject: str
     generation: int
     notified_at: float
+    traceparent: str  # a header; empty: it was created outside of a trace
+    due_at: float  # this attempt
     attempt: int
 
 
@@ -156,11 +169,18 @@ class Dispatcher:
         with self._database.writing() as connection:
             now = self._clock.now()
             row = connection.execute(
-                f"UPDATE tasks SET taken = 1, attempts = attempts + 1, due_at = ? WHERE name = ({due}) "
-                "RETURNING name, kind, subject, generation, notified_at, attempts",
-                (now + _CONNECT_S + self._deadline_s, now),
+                "SELECT name, kind, subject, generation, notified_at, traceparent, due_at, attempts + 1 "
+                f"FROM tasks WHERE name = ({due})",
+                (now,),
             ).fetchone()
-        return _Taken(*row) if row else None
+            if row is None:
+                return None
+            taken = _Taken(*row)
+            connection.execute(
+                "UPDATE tasks SET taken = 1, attempts = ?, due_at = ? WHERE name = ?",
+                (taken.attempt, now + _CONNECT_S + self._deadline_s, taken.name),
+            )
+        return taken
 
     def _post(self, task: _Taken) -> str:
         """Empty when it was accepted; else the status, or the name of what went wrong."""
@@ -177,6 +197,8 @@ class Dispatcher:
                 headers={
                     "X-CloudTasks-TaskName": task.name,
                     "X-CloudTasks-TaskRetryCount": str(task.attempt - 1),
+                    "X-CloudTasks-TaskETA": str(task.due_at),
+                    **({"traceparent": task.traceparent} if task.traceparent else {}),
                 },
                 redirect=False,
             )

@@ -127,6 +127,7 @@ class FakeCloudTasks:
             "X-CloudTasks-QueueName": self.queue.rpartition("/")[2],
             "X-CloudTasks-TaskName": kept.task["name"].rpartition("/")[2],
             "X-CloudTasks-TaskRetryCount": str(kept.attempts),
+            "X-CloudTasks-TaskETA": f"{kept.due_at:.6f}",
         }
         body = base64.b64decode(request["body"], validate=True)
         try:

@@ -5,16 +5,17 @@ import multiprocessing
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sync import trace
 from sync.errors import Transient
 from sync.local.clock import SystemClock
 from sync.local.queue import Dispatcher, LocalQueue
@@ -39,6 +40,7 @@ class Delivery:
     name: str
     retries: str
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def subject(self) -> str:
@@ -70,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         name, retries = (self.headers[f"X-CloudTasks-{field}"] for field in ("TaskName", "TaskRetryCount"))
         status = self.server.answers.pop(0) if self.server.answers else 200
         may_answer = self.server.may_answer
-        self.server.deliveries.append(Delivery(self.path, name, retries, body))
+        self.server.deliveries.append(Delivery(self.path, name, retries, body, self.headers))
         may_answer.wait(30)
         self.send_response(status)
         self.send_header("Location", "/elsewhere")
@@ -165,6 +167,26 @@ def test_a_file_of_a_version_that_did_not_keep_when_a_notification_came_is_read_
     dispatcher = Dispatcher(path, worker.url, clock)
     assert [dispatcher.deliver_one() for _ in range(3)] == [True, True, False]
     assert [(each.name, each.body["notified_at"]) for each in worker.deliveries] == [("a", 0.0), ("b", 1.5)]
+
+
+def test_a_task_tells_when_it_was_due_and_which_trace_it_was_created_in(
+    queue: LocalQueue, clock: ManualClock, worker: Worker, dispatcher: Dispatcher
+) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with trace.within(f"00-{trace_id}-00f067aa0ba902b7-01"):
+        queue.create(task("traced", clock.now() - 3))
+    queue.create(task("untraced", clock.now()))
+    worker.answers = [503]
+    assert dispatcher.deliver_one()
+    clock.advance(2)  # the longest wait before a second attempt
+    assert [dispatcher.deliver_one() for _ in range(3)] == [True, True, False]
+    attempts = [each.headers for each in worker.deliveries if each.name == "traced"]
+    first_at, second_at = (float(each["X-CloudTasks-TaskETA"]) for each in attempts)
+    assert first_at == clock.now() - 5
+    assert first_at < second_at <= clock.now()
+    assert {each["traceparent"].rpartition("-")[0][:-16] for each in attempts} == {f"00-{trace_id}-"}
+    [untraced] = [each.headers for each in worker.deliveries if each.name == "untraced"]
+    assert "traceparent" not in untraced
 
 
 def test_several_processes_open_a_file_of_an_earlier_version_at_once(path: str, clock: ManualClock) -> None:

@@ -33,6 +33,8 @@ def written() -> dict[str, set[str]]:
                     found[logs.Record[record].value] |= fields
                 case "_record":  # in main.py: what a door tells
                     found["request"] |= fields
+                case "_delivery":
+                    found["request"] |= {"waited_s", "attempt"}
     return found
 
 
