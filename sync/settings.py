@@ -31,9 +31,11 @@ VARIABLES = (
     "SYNC_CHANNEL_KEYS",
     "SYNC_CONFERENCES",
     "SYNC_DELEGATION",
+    "SYNC_DELEGATION_CLIENT",
     "SYNC_ENROL",
     "SYNC_MODE",
     "SYNC_CALENDAR_API",
+    "SYNC_IDENTITY_API",
     "SYNC_TASKS_API",
     "SYNC_SECRETS_API",
     "SYNC_CERTS_API",
@@ -42,6 +44,7 @@ VARIABLES = (
 
 _QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+", re.ASCII)
 _SECRET = re.compile(r"projects/[a-z0-9][a-z0-9.:-]*/secrets/[A-Za-z0-9_-]{1,255}", re.ASCII)
+_SERVICE_ACCOUNT = re.compile(r"[^@/\s]{1,64}@[a-z0-9.-]{1,190}", re.ASCII)
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _PATTERNS = ("path", "personal", "id_pattern")
@@ -131,7 +134,9 @@ class Settings:
     worker_url: str
     dispatch_account: str
     delegation: str
+    delegation_client: str  # its number, for what we say to administrators
     calendar_api: str  # root URL; empty for Google's own
+    identity_api: str  # likewise, of everything that gives tokens
     tasks_api: str  # likewise
     secrets_api: str  # likewise
     certs_api: str = ""  # likewise
@@ -166,8 +171,10 @@ def draft(environ: Mapping[str, str], door: Door) -> tuple[Settings, tuple[str, 
         database=reader.text("SYNC_DATABASE"),
         worker_url=reader.url("SYNC_WORKER_URL"),
         dispatch_account=reader.text("SYNC_DISPATCH_ACCOUNT"),
-        delegation=reader.text("SYNC_DELEGATION"),
+        delegation=reader.delegation(),
+        delegation_client=reader.delegation_client(),
         calendar_api=reader.url("SYNC_CALENDAR_API"),
+        identity_api=reader.identity_api(),
         tasks_api=reader.url("SYNC_TASKS_API"),
         secrets_api=reader.url("SYNC_SECRETS_API"),
         certs_api=reader.url("SYNC_CERTS_API"),
@@ -251,6 +258,24 @@ class _Reader:
         for name in names:
             if not self.text(name):
                 self._problem(f"{what} needs {name}.")
+
+    def delegation(self) -> str:
+        value = self.text("SYNC_DELEGATION")
+        if value and not _SERVICE_ACCOUNT.fullmatch(value):
+            self._problem("SYNC_DELEGATION is not the e-mail address of a service account.")
+        return value
+
+    def delegation_client(self) -> str:
+        value = self.text("SYNC_DELEGATION_CLIENT")
+        if value and not re.fullmatch(r"[0-9]{5,40}", value):
+            self._problem("SYNC_DELEGATION_CLIENT is not the number of a service account (its uniqueId).")
+        return value
+
+    def identity_api(self) -> str:
+        """Tokens of a stand-in are of no use to Google, and Google's are none of a stand-in's business."""
+        if self.text("SYNC_IDENTITY_API"):
+            self._needs("SYNC_IDENTITY_API, a stand-in,", "SYNC_CALENDAR_API")
+        return self.url("SYNC_IDENTITY_API")
 
     def channel_keys(self) -> tuple[Path, ...]:
         paths = [path for path in self.text("SYNC_CHANNEL_KEYS").split(os.pathsep) if path]

@@ -19,6 +19,8 @@ from sync.settings import Door, Settings, Times
 from sync.wake import Buckets
 
 if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
     from sync.admit import Admission
     from sync.conferences.jitsi import Jitsi
     from sync.conferences.registry import Registry
@@ -95,22 +97,34 @@ def _admission() -> "Admission | None":
 
 def _work() -> "Work":
     from sync.google.calendar import GoogleCalendar
-    from sync.google.identity import OwnIdentity, nobody
     from sync.ports import Outside
     from sync.work import Work
 
     logs.quiet_libraries()
     chosen, conferences, rules = worker_settings(os.environ)
     clock = SystemClock()
-    # Another root than Google's is a stand-in on this machine: it gets no credentials of ours.
     calendar = GoogleCalendar(
-        credentials=nobody if chosen.calendar_api else OwnIdentity(),
+        credentials=_identity(chosen),
         root_url=chosen.calendar_api,
         call_s=chosen.times.calendar_timeout,
         details=frozenset().union(*rules.details.values()),
     )
     outside = Outside(calendar, _store(chosen, clock), conferences, _queue(chosen, clock), clock)
     return Work(outside, _policy(chosen, rules), _keys(chosen), _reservations(outside, conferences, chosen))
+
+
+def _identity(chosen: Settings) -> "Callable[[str], Credentials | None]":
+    """Another root than Google's is a stand-in: it gets no credentials but those of a stand-in."""
+    from sync.google.identity import READING, WRITING, Identity, nobody
+
+    if chosen.calendar_api and not chosen.identity_api:
+        return nobody
+    return Identity(
+        WRITING if any(each.write_back for each in chosen.providers) else READING,
+        delegation=chosen.delegation,
+        client_id=chosen.delegation_client,
+        stand_in=chosen.identity_api,
+    )
 
 
 def _reservations(outside: "Outside", conferences: "Registry", chosen: Settings) -> "Reservations | None":

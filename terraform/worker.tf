@@ -41,7 +41,10 @@ resource "google_cloudfunctions2_function" "worker" {
         SYNC_CONFERENCES = local.conferences
         SYNC_MODE        = var.mode
       },
-      var.delegation ? { SYNC_DELEGATION = google_service_account.this["worker"].email } : {},
+      var.delegation ? {
+        SYNC_DELEGATION        = google_service_account.this["worker"].email
+        SYNC_DELEGATION_CLIENT = google_service_account.this["worker"].unique_id
+      } : {},
     )
 
     dynamic "secret_volumes" {

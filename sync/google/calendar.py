@@ -3,6 +3,7 @@
 What ours say is the call, the status and Google's reason: never a calendar, an address, a token or a body.
 """
 
+import hashlib
 import http.client
 import json
 import logging
@@ -113,12 +114,12 @@ class GoogleCalendar:
         if page_token:
             start, call = {**start, "pageToken": page_token}, _FURTHER_PAGE[call]
         listed = LIST_FIELDS.replace(EVENT_FIELDS, self._fields)
-        request = self._events.list(calendarId=calendar.id, fields=listed, **_LISTING, **start)
+        request = self._events.list(fields=listed, **_of(calendar), **_LISTING, **start)
         return self._page(calendar, call, self._answer(call, calendar.subject, request))
 
     def get(self, calendar: CalendarId, event_id: str) -> Event | Unreadable:
         role, time_zone = self._seen.get(calendar) or self._regard(calendar)
-        request = self._events.get(calendarId=calendar.id, eventId=event_id, fields=self._fields)
+        request = self._events.get(**_of(calendar), eventId=event_id, fields=self._fields)
         try:
             raw = self._answer(_Call.GET, calendar.subject, request)
         except Refused as error:
@@ -132,7 +133,7 @@ class GoogleCalendar:
         return item
 
     def replace_url(self, calendar: CalendarId, version: Version, old: str, new: str) -> str:
-        address: dict[str, str] = {"calendarId": calendar.id, "eventId": version.event_id}
+        address = _of(calendar) | {"eventId": version.event_id}
         # As Google has it: what is not sent back with the entry points would be lost to the event.
         request = self._events.get(**address, fields="etag,conferenceData")
         present = self._answer(_Call.GET, calendar.subject, request)
@@ -161,7 +162,7 @@ class GoogleCalendar:
             "token": token,
             "params": {"ttl": str(int(life_s))},
         }
-        request = self._events.watch(calendarId=calendar.id, body=body)
+        request = self._events.watch(**_of(calendar), body=body)
         answer = self._answer(_Call.WATCH, calendar.subject, request)
         try:
             # Milliseconds, as a text. Google may grant less than was asked for: only this counts.
@@ -170,7 +171,8 @@ class GoogleCalendar:
             raise Transient(f"{_Call.WATCH}: an answer without resource or expiration") from None
 
     def stop(self, channel: Channel) -> None:
-        request = self._channels.stop(body={"id": channel.id, "resourceId": channel.resource_id})
+        body = {"id": channel.id, "resourceId": channel.resource_id}
+        request = self._channels.stop(**_charged_to(channel.subject), body=body)
         try:
             self._answer(_Call.STOP, channel.subject, request)
         except Gone:
@@ -178,7 +180,7 @@ class GoogleCalendar:
 
     def _regard(self, calendar: CalendarId) -> tuple[str, str]:
         """What a listing says of its calendar, without its events: an event read by name does not tell it."""
-        request = self._events.list(calendarId=calendar.id, maxResults=1, fields="accessRole,timeZone")
+        request = self._events.list(**_of(calendar), maxResults=1, fields="accessRole,timeZone")
         self._page(calendar, _Call.LIST, self._answer(_Call.LIST, calendar.subject, request))
         return self._seen[calendar]
 
@@ -207,6 +209,9 @@ class GoogleCalendar:
             return request.execute(http=authorized, num_retries=0)
         except HttpError as error:
             raise _refusal(call, error) from None
+        except SyncError:  # from the way to a token
+            http.close()
+            raise
         except _FAILURES as error:
             http.close()  # what state its connection is in is anybody's guess
             raise _failure(call, error) from None
@@ -386,6 +391,18 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     except (ValueError, TypeError):
         return None
     return max(0.0, wait.total_seconds())
+
+
+def _of(calendar: CalendarId) -> dict[str, str]:
+    return {"calendarId": calendar.id, **_charged_to(calendar.subject)}
+
+
+def _charged_to(subject: str) -> dict[str, str]:
+    """Whose quota a delegated call is charged to: without it, all of them are one service account's (quota page).
+
+    At most 40 characters.
+    """
+    return {"quotaUser": hashlib.sha256(subject.encode()).hexdigest()[:40]} if subject else {}
 
 
 def _rfc3339(at: float) -> str:

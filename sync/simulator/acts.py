@@ -228,6 +228,32 @@ def _touch(world: World, wish: Json) -> Copy:
     return world.touch(_owner(world, wish)[1], wish["event"])
 
 
+def _suspend_user(world: World, wish: Json) -> Json:
+    return _of_the_domain(world, world.suspended | {_known_user(world, wish)})
+
+
+def _restore_user(world: World, wish: Json) -> Json:
+    return _of_the_domain(world, world.suspended - {_known_user(world, wish)})
+
+
+def _known_user(world: World, wish: Json) -> str:
+    user = str(wish["user"]).lower()
+    if user not in world.users:
+        raise BadAct(f"no user {user}")
+    return user
+
+
+def _of_the_domain(world: World, suspended: set[str]) -> Json:
+    world.suspended = suspended
+    return {"users": world.users, "suspended": sorted(suspended)}
+
+
+def _delegate(world: World, wish: Json) -> Json:
+    """What a service account may do as any user; without scopes, nothing any more."""
+    world.delegations[wish["account"]] = frozenset(wish["scopes"])
+    return {account: sorted(scopes) for account, scopes in world.delegations.items()}
+
+
 def _calendar(calendar: Calendar) -> Json:
     return {**shapes.calendar_resource(calendar), "acl": calendar.acl}
 
@@ -249,6 +275,7 @@ def _fill(world: World, wish: Json) -> Json:
 
 KINDS: dict[str, type[Any]] = {
     "attendees": list,
+    "scopes": list,
     "recurrence": list,
     "conference": dict,
     "fields": dict,
@@ -264,6 +291,9 @@ MEETING = ("attendees", "recurrence", "conference", "description", "location", "
 WHEN = ("start", "end", "time_zone")
 ACTS = {
     "add_user": Deed(("email",), ("time_zone",), _add_user),
+    "suspend_user": Deed(("user",), (), _suspend_user),
+    "restore_user": Deed(("user",), (), _restore_user),
+    "delegate": Deed(("account", "scopes"), (), _delegate),
     "add_calendar": Deed((), ("id", "owner", "title", "time_zone"), _add_calendar),
     "change_role": Deed(("user", "role"), ("calendar",), _change_role),
     "create_meeting": Deed(("title", "start", "end"), ("calendar", "time_zone", *MEETING), _create_meeting),

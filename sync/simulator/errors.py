@@ -101,6 +101,10 @@ def invalid_credentials() -> ApiError:
     return ApiError(401, "authError", "Invalid Credentials", location_type="header", location="Authorization")
 
 
+def insufficient_scope() -> ApiError:
+    return ApiError(403, "insufficientPermissions", "Request had insufficient authentication scopes.")
+
+
 def required_access_level(role: str) -> ApiError:
     message = f"You need to have {role} access to this calendar."
     return ApiError(403, "requiredAccessLevel", message, domain="calendar")

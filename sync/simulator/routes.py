@@ -88,6 +88,7 @@ class Api:
     def answer(self, request: Request) -> Answer:
         request = _overridden(request)
         method, path = _route(request)
+        method = method or self.accounts.endpoint(request)
         with self.lock:
             self.world.settle()
             token = bearer(request)
@@ -137,7 +138,7 @@ class Api:
 
     def _named_calendar(self, token: str, path: dict[str, str]) -> str:
         try:
-            speaker = self.accounts.principal(token, self.world.users, self.world.now())
+            speaker = self.accounts.principal(token, self.world)
         except errors.ApiError:
             speaker = "primary"
         return self.world.resolve(speaker, path.get("calendarId", ""))
@@ -150,11 +151,15 @@ class Api:
             return Answer(0, line="silent", wait_s=wait_s)
         if any(fault.close == "before" for fault in faults):
             return Answer(0, line="none", wait_s=wait_s)
+        wants_a_token = bool(self.accounts.endpoint(request))
         refused = next((fault for fault in faults if fault.status), None)
         if refused is not None:
-            return replace(_refusal(refused), wait_s=wait_s)
+            return replace(_refusal(refused, of_a_token=wants_a_token), wait_s=wait_s)
         try:
-            answer = self._performed(request, method, path, faults, entry)
+            if wants_a_token:
+                answer = self.accounts.perform(method, request, self.world)
+            else:
+                answer = self._performed(request, method, path, faults, entry)
         except errors.ApiError as refusal:
             entry["reason"] = refusal.reason
             answer = self._written(request, refusal.status, refusal.body(), {})
@@ -170,7 +175,7 @@ class Api:
         wanted = selector.parse(request.param("fields")) if request.param("fields") else {}
         if unknown := unknown_selection(method, wanted):
             raise selector.invalid(unknown)
-        principal = self.accounts.principal(bearer(request), self.world.users, self.world.now())
+        principal = self.accounts.principal(bearer(request), self.world, method)
         entry["principal"] = principal
         spent = self.world.faults.over_quota(request.param("quotaUser") or principal, self.world.now())
         if spent is not None:
@@ -270,12 +275,15 @@ def _json_body(request: Request) -> Json | None:
     return body
 
 
-def _refusal(fault: RequestFault) -> Answer:
+def _refusal(fault: RequestFault, *, of_a_token: bool) -> Answer:
     """The failure a fault asks for, without asking the world."""
     after = _retry_after(fault.retry_after_s)
     if fault.html:
         page = ERROR_PAGE.format(fault.status).encode()
         return Answer(fault.status, page, {"content-type": "text/html; charset=UTF-8", **after})
+    if of_a_token:
+        told = {"error": fault.reason or "internal_failure", "error_description": "as a fault wants it"}
+        return json_answer(fault.status, told, headers=after)
     refusal = errors.by_status(fault.status, fault.reason)
     return json_answer(fault.status, refusal.body(), headers={**COMMON_HEADERS, **after})
 

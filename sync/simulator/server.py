@@ -125,9 +125,6 @@ class Simulator:
                     404, {"error": "no control here", "hint": "start the simulator with --control"}
                 )
             return self.control.answer(request)
-        if (request.verb, request.path) == ("POST", "/token"):
-            with self.api.lock:
-                return self.accounts.exchange(request, self.world.users, self.clock.now())
         answer = self.api.answer(request)
         before = request.path.endswith("/events/watch") and self.world.switches.sync_message == "before"
         if before and answer.status == 200:

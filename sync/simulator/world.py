@@ -35,6 +35,8 @@ class World:
         self.faults = Faults(seed)
         self.channels = Channels(seed, self.faults)
         self.users: list[str] = []
+        self.suspended: set[str] = set()
+        self.delegations: dict[str, frozenset[str]] = {}  # what a service account may do as any user: scopes
         self.calendars: dict[str, Calendar] = {}
         self._pending: list[tuple[int, str, str]] = []  # (due, calendar, event): conferences being made
         self._ids = Random(f"ids:{seed}")

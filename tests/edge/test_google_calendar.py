@@ -232,6 +232,7 @@ def test_a_full_listing_asks_for_all_that_ends_after_the_window_began(server: Se
         "singleEvents": ["false"],
         "maxResults": ["2500"],
         "fields": [LIST_FIELDS],
+        "quotaUser": asked.query["quotaUser"],
         "alt": ["json"],
     }
 

@@ -66,7 +66,9 @@ def test_little_is_needed_and_the_rest_has_defaults(environ: dict[str, str]) -> 
         worker_url="",
         dispatch_account="",
         delegation="",
+        delegation_client="",
         calendar_api="",
+        identity_api="",
         tasks_api="",
         secrets_api="",
     )
@@ -79,7 +81,9 @@ def test_everything_that_is_told_is_read(environ: dict[str, str]) -> None:
         "SYNC_DATABASE": "d",
         "SYNC_WORKER_URL": "https://worker.example/",
         "SYNC_DISPATCH_ACCOUNT": "a",
-        "SYNC_DELEGATION": "s",
+        "SYNC_DELEGATION": "s@p.iam.gserviceaccount.com",
+        "SYNC_DELEGATION_CLIENT": "1234567",
+        "SYNC_IDENTITY_API": "http://127.0.0.1:7/",
         "SYNC_CALENDAR_API": "http://127.0.0.1:9/",
         "SYNC_SECRETS_API": "http://127.0.0.1:8/",
         "SYNC_MODE": "apply",
@@ -88,7 +92,8 @@ def test_everything_that_is_told_is_read(environ: dict[str, str]) -> None:
     settings = read(environ | told, "worker")
     assert (settings.project, settings.region, settings.database) == ("p", "r", "d")
     assert (settings.worker_url, settings.dispatch_account) == ("https://worker.example/", "a")
-    assert (settings.delegation, settings.calendar_api) == ("s", "http://127.0.0.1:9/")
+    assert (settings.delegation, settings.delegation_client) == ("s@p.iam.gserviceaccount.com", "1234567")
+    assert (settings.calendar_api, settings.identity_api) == ("http://127.0.0.1:9/", "http://127.0.0.1:7/")
     assert settings.secrets_api == "http://127.0.0.1:8/"
 
 
@@ -529,3 +534,21 @@ def test_accounts_that_cannot_work_are_told(
 ) -> None:
     told = " ".join(problems(environ | {"SYNC_CONFERENCES": json.dumps(document)}))
     assert sentence in told
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"SYNC_DELEGATION": "me"}, "SYNC_DELEGATION is not the e-mail address of a service account."),
+        ({"SYNC_DELEGATION_CLIENT": "me@x"}, "SYNC_DELEGATION_CLIENT is not the number of a service account"),
+        (
+            {"SYNC_IDENTITY_API": "http://127.0.0.1:1"},
+            "SYNC_IDENTITY_API, a stand-in, needs SYNC_CALENDAR_API.",
+        ),
+    ],
+)
+def test_an_identity_that_cannot_be_is_a_problem(
+    environ: dict[str, str], told: dict[str, str], problem: str
+) -> None:
+    (found,) = problems(environ | told)
+    assert found.startswith(problem)
