@@ -261,7 +261,7 @@ class _Apply:
     def _unwritten(self, item: Conference, decision: Decision) -> Change:
         """It is told once more, and then compared and written again."""
         wait_s = self._patience(item)
-        return lambda current, now: conferences.postponed(current, now, now + wait_s, decision)
+        return lambda current, now: conferences.half_done(current, now, now + wait_s, decision)
 
     def _failure(self, error: SyncError, deleting: bool, pause: float | None, decision: Decision) -> Change:
         """What a failed call makes of its conference. After a pause of its account, others ask first."""
@@ -298,6 +298,8 @@ class _Apply:
             return None
         wanted = seen.meeting
         self._tenure.stay(provider.call_s + _SLACK_S)
+        if item not in self._outside.store.conferences([item.key]):
+            return None  # somebody else has seen to it meanwhile, and may have been asked to wait
         read_at = self._tenure.now()
         if "read" not in provider.capabilities:
             told = Decision(Code.RETRY_LATER, "it cannot be read back: it is told once more")

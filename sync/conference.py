@@ -333,6 +333,23 @@ def postponed(conference: Conference, now: float, retry_at: float, decision: Dec
     return decided(later, now, decision)
 
 
+def half_done(conference: Conference, now: float, retry_at: float, decision: Decision) -> Conference:
+    """The provider has done its part, and there was more to do: it is told again, whatever is wanted by then."""
+    again = replace(
+        conference,
+        intent=None,
+        applied=_none_of_ours(conference),
+        attempts=conference.attempts + 1,
+        not_before=retry_at,
+    )
+    return decided(again, now, decision)
+
+
+def _none_of_ours(conference: Conference) -> Applied:
+    """What its provider has equals no want, now or later: so it must be told."""
+    return Applied(conference.want.version - 1, _UNLIKE_ANY)
+
+
 def waiting(conference: Conference, now: float, until: float, decision: Decision) -> Conference:
     """Nobody asked its provider, and nobody is to before `until`. It has not failed."""
     return decided(replace(conference, intent=_overdue(conference, now), not_before=until), now, decision)
@@ -383,7 +400,7 @@ def verified(
     seen = decided(read, now, decision)
     if equal:
         return seen
-    return replace(seen, applied=Applied(conference.want.version - 1, _UNLIKE_ANY), not_before=now)
+    return replace(seen, applied=_none_of_ours(conference), not_before=now)
 
 
 def reread(conference: Conference, now: float, at: float, decision: Decision) -> Conference:

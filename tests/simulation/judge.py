@@ -116,6 +116,7 @@ class Judge:
         self.unused_since: dict[str, float] = {}
         self._carries: dict[tuple[str, str], tuple[Copy, str]] = {}
         self._seen: dict[tuple[str, str], Copy] = {}
+        self._url_since: dict[tuple[str, str], float] = {}
         self._carried: dict[tuple[str, str], set[str]] = {}  # what an event has ever carried
         self.left: set[str] = set()  # by an event that became a guest's copy, or is too long over
 
@@ -168,6 +169,8 @@ class Judge:
         if before is copy:
             return
         self._seen[place] = copy
+        if before is None or before.cancelled or _urls(before) != _urls(copy):
+            self._url_since[place] = self._nature.schedule.now
         carried = self._carried.setdefault(place, set())
         if before is not None and _is_hidden(before) and not _is_hidden(copy):
             self._is_back_in_sight(carried)
@@ -428,19 +431,18 @@ class Judge:
                 self._fail("L3", f"the lease of {name} was never given back")
 
     def _all_is_written(self) -> None:
-        """L1: the one event that uses a conference says the URL that its provider has told last."""
-        for conference, wish in self._wishes.items():
-            said = self._acme.said.get(conference)
+        """L1: an event says the URL that its conference's provider has told since anybody put one there."""
+        for use in self._uses:
+            said, said_at = self._acme.said.get(use.conference, ("", 0.0))
             exempt = (
-                conference not in self._acme.has
+                said != self._acme.url(use.conference)
                 or said in self.unwritable
-                or self.is_poisoned(conference)
-                or self._is_out_of_sight(conference)
+                or said_at < self._url_since[use.calendar, use.event]
+                or use.conference not in self._acme.has
+                or self.is_poisoned(use.conference)
+                or self._is_out_of_sight(use.conference)
             )
-            if said != self._acme.url(conference) or len(wish) != 1 or exempt:
-                continue
-            (use,) = wish
-            if said not in _urls(self._world.calendars[use.calendar].events[use.event]):
+            if not exempt and said not in _urls(self._world.calendars[use.calendar].events[use.event]):
                 self._fail("L1", f"{use.event} in {use.calendar} does not say {said}")
 
     def something_is_due(self) -> bool:

@@ -372,7 +372,7 @@ def unknown_outcome_taken_as_failure(patch: Plant) -> None:
     patch.setattr(conference, "unknown", failed)
 
 
-@mistake("noaudit", 60, "L1")
+@mistake("noaudit", 120, "L1")
 def unknown_outcome_taken_as_success(patch: Plant) -> None:
     def succeeded(item: Conference, now: float, *_: object) -> Conference:
         done = Decision(Code.UPDATED)

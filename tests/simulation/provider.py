@@ -27,7 +27,10 @@ class Acme:
     deleted: list[str] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     passcodes: Counter[str] = field(default_factory=Counter)  # how often each was renewed
-    said: dict[str, str] = field(default_factory=dict)  # the join URL each answer has told last
+    said: dict[str, tuple[str, float]] = field(
+        default_factory=dict
+    )  # the join URL an update told last, and when
+    now: Callable[[], float] = lambda: 0.0
     changed: Callable[[str, str], None] = lambda _kind, _conference: None
     name: str = NAME
     system: System = SYSTEM
@@ -38,7 +41,7 @@ class Acme:
         self.calls[f"read {target.id}"] += 1
         if target.id not in self.has:
             return None
-        meeting, url = self.has[target.id], self._say_url(target.id)
+        meeting, url = self.has[target.id], self.url(target.id)
         return Actual(meeting.title, meeting.start, meeting.end, url) if meeting else Actual("", join_url=url)
 
     def update(self, target: Target, meeting: Meeting) -> Outcome:
@@ -52,16 +55,14 @@ class Acme:
         self.has[target.id] = meeting
         self.told.add(target.id)
         self.changed("update", target.id)
-        return Outcome(changed=True, applied=("title", "time"), join_url=self._say_url(target.id))
+        url = self.url(target.id)
+        self.said[target.id] = url, self.now()
+        return Outcome(changed=True, applied=("title", "time"), join_url=url)
 
     def url(self, conference: str) -> str:
         """Where it is joined: the passcode is in it, as of Zoom's meetings."""
         renewed = self.passcodes[conference]
         return f"https://{HOST}/j/{conference}" + (f"?pwd={renewed}" if renewed else "")
-
-    def _say_url(self, conference: str) -> str:
-        self.said[conference] = self.url(conference)
-        return self.said[conference]
 
     def delete(self, target: Target) -> Outcome:
         self.calls[f"delete {target.id}"] += 1

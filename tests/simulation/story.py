@@ -127,7 +127,7 @@ class Story:
         schedule = Schedule(MORNING + rng.uniform(0, 3600))
         self.nature = nature = Nature(schedule, rng, self._weather(), Chronicle())
         self.world = World(lambda: int(schedule.now * 1e6), seed, Switches(meet_delay_s=0.0))
-        self.acme = provider.Acme(changed=self._provider_changed)
+        self.acme = provider.Acme(changed=self._provider_changed, now=lambda: schedule.now)
         self.people = People(self.world, self.acme, rng, calm=not profile.faults)
         brake = rng.choice((Brake(), Brake(unquestioned=1), Brake(most=1000, unquestioned=1000)))
         self.policy = Policy(
