@@ -297,9 +297,9 @@ class _Apply:
         if seen is None:
             return None
         wanted = seen.meeting
-        self._tenure.stay(provider.call_s + _SLACK_S)
         if item not in self._outside.store.conferences([item.key]):
             return None  # somebody else has seen to it meanwhile, and may have been asked to wait
+        self._tenure.stay(provider.call_s + _SLACK_S)
         read_at = self._tenure.now()
         if "read" not in provider.capabilities:
             told = Decision(Code.RETRY_LATER, "it cannot be read back: it is told once more")

@@ -82,7 +82,7 @@ def token_stored_before_recording(patch: Plant) -> None:
     patch.setattr(pull._Pull, "_finish", hasty)
 
 
-@mistake("pure", 10, "S2")
+@mistake("pure", 30, "S2")
 def only_the_first_page_is_read(patch: Plant) -> None:
     take = pull._Pull._take
 
@@ -182,8 +182,8 @@ def acknowledged_before_the_wake_is_stored(patch: Plant) -> None:
 def task_at_the_start_of_its_bucket(patch: Plant) -> None:
     task = Buckets.task
 
-    def at_once(self: Buckets, calendar_key: str, at: float) -> Task:
-        trailing = task(self, calendar_key, at)
+    def at_once(self: Buckets, *asked: Any) -> Task:
+        trailing = task(self, *asked)
         return replace(trailing, due_at=trailing.due_at - self.bucket_s - self.margin_s)
 
     patch.setattr(Buckets, "task", at_once)
@@ -191,9 +191,14 @@ def task_at_the_start_of_its_bucket(patch: Plant) -> None:
 
 def already_exists_always_taken_as_success(patch: Plant) -> None:
     def trusting(
-        queue: Any, clock: Any, buckets: Buckets, calendar_key: str, at: float | None = None
+        queue: Any,
+        clock: Any,
+        buckets: Buckets,
+        calendar_key: str,
+        at: float | None = None,
+        notified_at: float = 0.0,
     ) -> Task:
-        task = buckets.task(calendar_key, max(clock.now(), at or 0.0))
+        task = buckets.task(calendar_key, max(clock.now(), at or 0.0), notified_at)
         queue.create(task)
         return task
 
