@@ -74,6 +74,55 @@ def look_after(
     _Converge(outside, policy, key, key_ids, record, address).converge(Verdict())
 
 
+def renew(
+    outside: Outside, policy: Policy, key: Key, known: Keys, record: CalendarRecord, address: str
+) -> None:
+    """A new channel, and then the end of the others. Raises as Calendar.watch."""
+    key_ids = frozenset(each.id for each in known.oldest_first)
+    _Converge(outside, policy, key, key_ids, record, address).open_one(outside.clock.now())
+    look_after(outside, policy, key, known, outside.store.calendar(record.key) or record, address)
+
+
+@contextmanager
+def trial(
+    outside: Outside, policy: Policy, key: Key, record: CalendarRecord, address: str, life_s: float
+) -> Iterator[Channel]:
+    """A channel beside the others, to see whether its first message comes. Raises as Calendar.watch.
+
+    Should we die, it lapses by itself, or converge stops it: it is written down like any other.
+    """
+    short = replace(policy, channel_life_s=life_s)
+    converge = _Converge(outside, short, key, (), record, address)
+    opened = converge.open_one(outside.clock.now())
+    try:
+        yield opened
+    finally:
+        with _counting_failures(Verdict(), record.key):
+            outside.calendar.stop(opened)
+            converge.change(opened)
+
+
+def adopt(store: Store, record: CalendarRecord, channel_id: str, resource_id: str, expires_at: float) -> None:
+    """A channel that is running and was not known: the next converge stops it, if there is a good one."""
+
+    def body(stands: CalendarRecord | None, now: float) -> CalendarRecord:
+        stands = stands or record
+        others = tuple(each for each in stands.channels if each.id != channel_id)
+        adopted = Channel(
+            id=channel_id,
+            state=ChannelState.OPEN,
+            address="",
+            key_id="",
+            subject=record.calendar.subject,
+            opened_at=now,
+            resource_id=resource_id,
+            expires_at=expires_at,
+        )
+        return replace(stands, channels=(*others, adopted))
+
+    store.tend(record.key, body)
+
+
 def greeted(store: Store, calendar_key: str, channel_id: str) -> None:
     """A channel's first message has come all the way: by Google, the webhook and the queue."""
     known = store.calendar(calendar_key)
@@ -164,18 +213,18 @@ class _Converge:
         due = channel.due(record.channels, now, self._address, record.calendar.subject, self._key_ids)
         if due.forget:
             with _counting_failures(verdict, record.key):
-                self._change(*due.forget)
+                self.change(*due.forget)
         if due.open_one and not record.frozen:  # what cannot be read cannot be watched either
             with _counting_failures(verdict, record.key):
-                self._open(now)
+                self.open_one(now)
                 verdict.opened += 1
         for superfluous in due.stop:
             with _counting_failures(verdict, record.key):
                 self._outside.calendar.stop(superfluous)
-                self._change(superfluous)
+                self.change(superfluous)
                 verdict.stopped += 1
 
-    def _open(self, now: float) -> None:
+    def open_one(self, now: float) -> Channel:
         """Written down before the call: a channel whose answer is lost is then still known by its id.
 
         Its first notification may arrive before the answer; its token needs no record to be verified.
@@ -188,22 +237,23 @@ class _Converge:
             subject=self._record.calendar.subject,
             opened_at=now,
         )
-        self._change(new=opening)
+        self.change(new=opening)
         life_s = self._policy.channel_life_s
         token = channel.mint(self._key, opening.id, self._record.key, int(now + life_s + _TOKEN_SLACK_S))
         calendar = self._outside.calendar
         try:
             watch = calendar.watch(self._record.calendar, opening.id, token, self._address, life_s)
         except _NOT_OPENED:
-            self._change(opening)
+            self.change(opening)
             raise
         opened = replace(
             opening, state=ChannelState.OPEN, resource_id=watch.resource_id, expires_at=watch.expires_at
         )
-        self._change(opening, new=opened)
+        self.change(opening, new=opened)
         wake(self._outside.queue, self._outside.clock, self._policy.buckets, self._record.key)
+        return opened
 
-    def _change(self, *gone: Channel, new: Channel | None = None) -> None:
+    def change(self, *gone: Channel, new: Channel | None = None) -> None:
         gone_ids = {each.id for each in gone}
 
         def body(record: CalendarRecord | None, _now: float) -> CalendarRecord:

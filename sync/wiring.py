@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from sync import logs, settings
@@ -95,13 +96,26 @@ def _admission() -> "Admission | None":
     return Admission(tokens, chosen.enrol.domains, _queue(chosen, clock), clock)
 
 
-def _work() -> "Work":
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What every use case works with: the worker's, and those of whoever runs the deployment at a command line."""
+
+    settings: Settings
+    outside: "Outside"
+    policy: "Policy"
+    keys: KeyFile
+    conferences: "Registry"
+
+
+def hands(environ: Mapping[str, str], token: "Callable[[], str] | None" = None) -> Hands:
+    """As a worker in this environment has them. Raises Misconfigured with every problem.
+
+    `token` gives an access token for the queue where no metadata server does.
+    """
     from sync.google.calendar import GoogleCalendar
     from sync.ports import Outside
-    from sync.work import Work
 
-    logs.quiet_libraries()
-    chosen, conferences, rules = worker_settings(os.environ)
+    chosen, conferences, rules = worker_settings(environ)
     clock = SystemClock()
     calendar = GoogleCalendar(
         credentials=_identity(chosen),
@@ -109,8 +123,17 @@ def _work() -> "Work":
         call_s=chosen.times.calendar_timeout,
         details=frozenset().union(*rules.details.values()),
     )
-    outside = Outside(calendar, _store(chosen, clock), conferences, _queue(chosen, clock), clock)
-    return Work(outside, _policy(chosen, rules), _keys(chosen), _reservations(outside, conferences, chosen))
+    outside = Outside(calendar, _store(chosen, clock), conferences, _queue(chosen, clock, token), clock)
+    return Hands(chosen, outside, _policy(chosen, rules), _keys(chosen), conferences)
+
+
+def _work() -> "Work":
+    from sync.work import Work
+
+    logs.quiet_libraries()
+    ours = hands(os.environ)
+    reservations = _reservations(ours.outside, ours.conferences, ours.settings)
+    return Work(ours.outside, ours.policy, ours.keys, reservations)
 
 
 def _identity(chosen: Settings) -> "Callable[[str], Credentials | None]":
@@ -226,7 +249,7 @@ def _store(chosen: Settings, clock: SystemClock) -> "Store":
     )
 
 
-def _queue(chosen: Settings, clock: SystemClock) -> "Queue":
+def _queue(chosen: Settings, clock: SystemClock, token: "Callable[[], str] | None" = None) -> "Queue":
     if not chosen.queue:
         from sync.local.queue import LocalQueue
 
@@ -243,7 +266,11 @@ def _queue(chosen: Settings, clock: SystemClock) -> "Queue":
             root_url=chosen.tasks_api,
         )
     return CloudTasks(
-        chosen.queue, chosen.worker_url, chosen.dispatch_account, token=MetadataToken(clock), clock=clock
+        chosen.queue,
+        chosen.worker_url,
+        chosen.dispatch_account,
+        token=token or MetadataToken(clock),
+        clock=clock,
     )
 
 

@@ -59,6 +59,13 @@ class LocalQueue:
             )
             return created.rowcount == 1
 
+    def overdue_s(self) -> float:
+        """For how long the longest due task has been waiting for a dispatcher; 0: none is."""
+        query = "SELECT min(due_at) FROM tasks WHERE ended_at IS NULL AND NOT taken"
+        with self._database.reading() as connection:
+            (due_at,) = connection.execute(query).fetchone()
+        return 0.0 if due_at is None else max(0.0, self._clock.now() - due_at)
+
 
 @dataclass(frozen=True, slots=True)
 class _Taken:

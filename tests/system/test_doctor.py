@@ -1,0 +1,341 @@
+"""`python -m sync doctor` on a whole deployment of one machine: each fault that is planted is named, and no other.
+
+Both doors, the queue's dispatcher and the stand-in for Google are real, and speak over the loopback.
+"""
+
+import base64
+import importlib
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import pytest
+import urllib3
+from werkzeug.serving import make_server
+
+import sync.wiring
+from sync.cli import verbs
+from sync.cli.demo.conference_service import ConferenceService
+from sync.conferences.demo import Demo
+from sync.errors import AuthFailed
+from sync.local.clock import SystemClock
+from sync.local.queue import Dispatcher
+from sync.local.sqlite import SqliteStore
+from sync.ports import CalendarId, Claimed, Closing, WiredCalendar
+from sync.simulator import Simulator
+from tests.contract.loopback import Answer, Asked, Loopback
+
+ROOT = Path(__file__).parents[2]
+ME, YOU = "me@example.com", "you@example.com"
+Capture = pytest.CaptureFixture[str]
+
+
+class Checked(Demo):
+    """Has a key, and a check of its own."""
+
+    def __init__(self, options: Any, context: Any) -> None:
+        super().__init__({"url": options["url"]}, context)
+        self.key = options["key"]
+
+    def check(self) -> str:
+        if self.key.read() != "right":
+            raise AuthFailed("GET: 401 from 127.0.0.1")
+        return "asked for the scopes: all are granted"
+
+
+def keys(number: int = 1) -> str:
+    return f"k{number}:{base64.urlsafe_b64encode(bytes([number]) * 32).decode()}\n"
+
+
+class House:
+    """A deployment, in the environment of this process."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+        self.folder, self.monkeypatch, self._stack = folder, monkeypatch, stack
+        self.simulator = stack.enter_context(Simulator(push_backoff_s=0.1))
+        conferences = stack.enter_context(ConferenceService())
+        self.secret = folder / "secret"
+        self.secret.write_text("right")
+        (folder / "keys").write_text(keys())
+        options = {"url": conferences.url, "key": {"file": str(self.secret)}}
+        self.providers = {"rooms": {"use": f"{__name__}:Checked", "options": options}}
+        for name, value in {
+            "SYNC_STORE": f"sqlite:{folder / 'store.db'}",
+            "SYNC_QUEUE": "local",
+            "SYNC_CHANNEL_KEYS": str(folder / "keys"),
+            "SYNC_CONFERENCES": json.dumps({"providers": self.providers}),
+            "SYNC_CALENDAR_API": self.simulator.url,
+            "SYNC_TIMES": "bucket=0.1 margin=0.1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        importlib.reload(sync.wiring)
+        self.webhook, self.worker = self._serve("webhook"), self._serve("worker")
+        self.store = SqliteStore(
+            str(folder / "store.db"), lease_s=90.0, margin_s=20.0, grace_s=60.0, clock=SystemClock()
+        )
+        self.wire(self.webhook, WiredCalendar("me", CalendarId(ME)))
+        self.dispatching = stack.enter_context(dispatching(folder / "store.db", self.worker))
+        self.converge()
+
+    def _serve(self, door: str) -> str:
+        app = functions_framework.create_app(door, str(ROOT / "main.py"))
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        serving.start()
+        self._stack.callback(serving.join)
+        self._stack.callback(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    def wire(self, url: str, *calendars: WiredCalendar) -> None:
+        self.store.wire(url, calendars)
+
+    def converge(self) -> None:
+        assert urllib3.request("POST", f"{self.worker}jobs/converge").status == 204
+
+    def act(self, do: str, **what: Any) -> None:
+        answer = urllib3.request("POST", f"{self.simulator.url}/_sim/act", json={"do": do, **what})
+        assert answer.status == 200, answer.data
+
+    def stand_in(self, answer: Callable[[Asked], Answer]) -> str:
+        return self._stack.enter_context(Loopback(answer)).url + "/"
+
+
+@contextmanager
+def dispatching(path: Path, worker: str) -> Iterator[Dispatcher]:
+    dispatcher = Dispatcher(str(path), worker.rstrip("/"), SystemClock(), first_backoff_s=0.1)
+    dispatcher.start()
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    with ExitStack() as stack:
+        yield House(tmp_path, monkeypatch, stack)
+    importlib.reload(sync.wiring)
+
+
+def run(capture: Capture, wait_s: float = 30.0) -> dict[str, dict[str, str]]:
+    """What each check came to; every failure says what to do."""
+    capture.readouterr()
+    code = verbs.main(["doctor", "--json", "--wait", str(wait_s)])
+    written = capture.readouterr()
+    told = json.loads(written.out.splitlines()[-1])
+    assert "Traceback" not in written.err
+    assert told["ok"] is (code == 0)
+    assert all(bool(check["fix"]) is (check["result"] == "failed") for check in told["checks"])
+    return {check["name"]: check for check in told["checks"]}
+
+
+def failed(checks: dict[str, dict[str, str]]) -> list[str]:
+    return [name for name, check in checks.items() if check["result"] == "failed"]
+
+
+def test_a_deployment_that_works_is_well_and_is_left_as_it_was(house: House, capsys: Capture) -> None:
+    [before] = house.store.calendars()
+    checks = run(capsys)
+    assert failed(checks) == []
+    assert [name for name, check in checks.items() if check["result"] == "ok"] == [
+        "settings",
+        "store",
+        "indexes",
+        "wiring",
+        "webhook",
+        "clock",
+        "keys",
+        "calendar me",
+        "channel me",
+        "push",
+        "queue",
+        "sweep",
+        "provider rooms",
+        "secret rooms",
+    ]
+    assert "came through webhook, queue and worker" in checks["push"]["told"]
+    [after] = house.store.calendars()
+    assert [each.id for each in after.channels] == [each.id for each in before.channels]
+    assert house.store.enrolled() == []
+    journal = urllib3.request("GET", f"{house.simulator.url}/_sim/journal").json()["requests"]
+    assert sum(entry["method"] == "channels.stop" for entry in journal) == 1
+
+
+# --- One fault, one name ---
+
+
+def test_settings_that_cannot_work(house: House, capsys: Capture) -> None:
+    house.monkeypatch.setenv("SYNC_QUEU", "local")
+    checks = run(capsys)
+    assert failed(checks) == ["settings"]
+    assert "did you mean SYNC_QUEUE" in checks["settings"]["told"]
+
+
+def test_a_store_that_cannot_be_written(house: House, capsys: Capture) -> None:
+    house.monkeypatch.setenv("SYNC_STORE", f"sqlite:{house.folder / 'nowhere' / 'store.db'}")
+    assert failed(run(capsys)) == ["store"]
+
+
+def test_a_switch_that_is_off(house: House, capsys: Capture) -> None:
+    house.wire("", WiredCalendar("me", CalendarId(ME)))
+    checks = run(capsys)
+    assert failed(checks) == ["wiring"]
+    assert "the switch is off" in checks["wiring"]["told"]
+    assert "webhook" not in checks
+
+
+def test_nothing_to_look_after(house: House, capsys: Capture) -> None:
+    house.wire(house.webhook)
+    assert failed(run(capsys)) == ["wiring"]
+
+
+def test_a_webhook_that_is_not_there(house: House, capsys: Capture) -> None:
+    house.wire("http://127.0.0.1:9/", WiredCalendar("me", CalendarId(ME)))
+    house.converge()
+    checks = run(capsys, wait_s=0.3)
+    assert failed(checks) == ["webhook", "push"]
+    assert "no answer" in checks["webhook"]["told"]
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"), [(403, "allUsers"), (503, "misconfigured"), (404, "not our webhook")]
+)
+def test_a_webhook_that_answers_something_else(house: House, capsys: Capture, status: int, fix: str) -> None:
+    url = house.stand_in(lambda _: Answer(status))
+    house.wire(url, WiredCalendar("me", CalendarId(ME)))
+    house.converge()
+    checks = run(capsys, wait_s=0.3)
+    assert failed(checks) == ["webhook", "push"]
+    assert fix in checks["webhook"]["fix"]
+
+
+def test_a_webhook_that_takes_what_is_not_genuine(house: House, capsys: Capture) -> None:
+    url = house.stand_in(lambda asked: Answer(200, {"version": "1"} if asked.method == "GET" else {}))
+    house.wire(url, WiredCalendar("me", CalendarId(ME)))
+    house.converge()
+    checks = run(capsys, wait_s=0.3)
+    assert failed(checks) == ["webhook", "push"]
+    assert "200 instead of 204" in checks["webhook"]["told"]
+
+
+def test_a_clock_that_is_wrong(house: House, capsys: Capture) -> None:
+    class Slow(SystemClock):
+        def now(self) -> float:
+            return time.time() - 60.0
+
+    house.monkeypatch.setattr(sync.wiring, "SystemClock", Slow)
+    checks = run(capsys)
+    assert "clock" in failed(checks)
+    assert re.search("by -(59|60) s", checks["clock"]["told"])
+
+
+def test_a_calendar_that_is_not_shared(house: House, capsys: Capture) -> None:
+    house.wire(house.webhook, WiredCalendar("me", CalendarId(ME)), WiredCalendar("you", CalendarId(YOU)))
+    house.converge()
+    checks = run(capsys)
+    assert failed(checks) == ["calendar you"]
+    assert "share the calendar" in checks["calendar you"]["fix"]
+
+
+def test_a_calendar_that_nobody_watches(house: House, capsys: Capture) -> None:
+    house.act("change_role", calendar=YOU, user=ME, role="reader")
+    house.wire(house.webhook, WiredCalendar("me", CalendarId(ME)), WiredCalendar("you", CalendarId(YOU)))
+    checks = run(capsys)
+    assert failed(checks) == ["channel you"]
+    assert "/jobs/converge" in checks["channel you"]["fix"]
+
+
+def test_a_paused_calendar_is_no_fault(house: House, capsys: Capture) -> None:
+    house.wire(
+        house.webhook, WiredCalendar("me", CalendarId(ME)), WiredCalendar("you", CalendarId(YOU), paused=True)
+    )
+    checks = run(capsys)
+    assert failed(checks) == []
+    assert checks["calendar you"]["result"] == "skipped"
+
+
+def test_notifications_that_google_cannot_deliver(house: House, capsys: Capture) -> None:
+    def gate(asked: Asked) -> Answer:
+        """A firewall: what comes from Google is dropped, all else goes on."""
+        if asked.headers.get("user-agent", "").startswith("APIs-Google"):
+            return Answer(lost=True)
+        onward = {name: value for name, value in asked.headers.items() if name.startswith("x-goog")}
+        url = house.webhook.rstrip("/") + asked.path
+        answer = urllib3.request(asked.method, url, headers=onward)
+        return Answer(answer.status, answer.data)
+
+    house.wire(house.stand_in(gate), WiredCalendar("me", CalendarId(ME)))
+    house.converge()
+    checks = run(capsys, wait_s=3.0)
+    assert failed(checks) == ["push"]
+    assert "one of our own did" in checks["push"]["told"]
+    assert "from outside" in checks["push"]["fix"]
+
+
+def test_a_webhook_with_other_keys(house: House, capsys: Capture) -> None:
+    other = house.folder / "other-keys"
+    other.write_text(keys(2))
+    house.monkeypatch.setenv("SYNC_CHANNEL_KEYS", str(other))
+    checks = run(capsys, wait_s=1.0)
+    assert failed(checks) == ["channel me", "push"]
+    assert "same channel keys" in checks["push"]["fix"]
+
+
+def test_a_queue_that_nobody_delivers(house: House, capsys: Capture) -> None:
+    house.dispatching.stop()
+    house.monkeypatch.setattr("sync.cli.doctor.deployment._TASK_LATE_S", 0.5)
+    checks = run(capsys, wait_s=1.0)
+    assert failed(checks) == ["push", "queue"]
+    assert "dispatcher" in checks["queue"]["fix"]
+
+
+def test_a_sweep_that_does_not_run(house: House, capsys: Capture) -> None:
+    [record] = house.store.calendars()
+    while not isinstance(claim := house.store.claim(record.key, "test"), Claimed):
+        time.sleep(0.05)  # the pass that follows a new channel
+    house.store.close(claim.hold, 99, Closing(due_at=time.time() - 7200, work_at=None))
+    house.wire(house.webhook)  # a pass would bring it up to date
+    checks = run(capsys)
+    assert failed(checks) == ["wiring", "sweep"]
+    assert "the oldest for 2.0 hours" in checks["sweep"]["told"]
+
+
+def test_a_provider_that_refuses_its_credentials(house: House, capsys: Capture) -> None:
+    house.secret.write_text("wrong")
+    checks = run(capsys)
+    assert failed(checks) == ["provider rooms"]
+    assert "401" in checks["provider rooms"]["told"]
+
+
+def test_a_secret_that_is_not_there(house: House, capsys: Capture) -> None:
+    house.secret.unlink()
+    checks = run(capsys)
+    assert failed(checks) == ["provider rooms"]
+    assert str(house.secret) in checks["provider rooms"]["told"]
+
+
+def test_an_old_secret(house: House, capsys: Capture) -> None:
+    long_ago = time.time() - 500 * 86400
+    os.utime(house.secret, (long_ago, long_ago))
+    checks = run(capsys)
+    assert failed(checks) == ["secret rooms"]
+    assert "500 days" in checks["secret rooms"]["told"]
+
+
+def test_people_are_told_in_lines(house: House, capsys: Capture) -> None:
+    house.secret.write_text("wrong")
+    capsys.readouterr()
+    assert verbs.main(["doctor"]) == 1
+    written = capsys.readouterr()
+    lines = [line for line in written.out.splitlines() if not line.startswith("{")]
+    assert any(line.startswith("ok       webhook") for line in lines)
+    assert any(line.startswith("failed   provider rooms") for line in lines)
+    assert any("fix: renew the credentials" in line for line in lines)
+    assert "doctor: provider rooms failed" in written.err
