@@ -245,6 +245,56 @@ def test_a_calendar_that_is_not_shared(house: House, capsys: Capture) -> None:
     assert "share the calendar" in checks["calendar you"]["fix"]
 
 
+SYNC = "sync@project.iam.gserviceaccount.com"
+READING = "https://www.googleapis.com/auth/calendar.events.readonly"
+
+
+def delegated(house: House, *scopes: str) -> None:
+    """Both calendars are read as their users, by an account that the domain has delegated this to."""
+    house.wire(
+        house.webhook,
+        *(WiredCalendar(slug, CalendarId(name, name)) for slug, name in (("me", ME), ("you", YOU))),
+    )
+    house.monkeypatch.setenv("SYNC_DELEGATION", SYNC)
+    house.monkeypatch.setenv("SYNC_DELEGATION_CLIENT", "1157920892")
+    house.monkeypatch.setenv("SYNC_IDENTITY_API", house.simulator.url)
+    house.act("delegate", account=SYNC, scopes=list(scopes))
+    house.act("change_role", calendar=YOU, user=ME, role="writer")  # the worker here has no delegation
+    house.converge()
+
+
+def test_a_delegation_that_works(house: House, capsys: Capture) -> None:
+    delegated(house, READING)
+    checks = run(capsys)
+    assert failed(checks) == []
+    assert checks["calendar you"]["told"] == f"read it as {YOU}: we are owner"
+
+
+def test_a_delegation_without_the_scope_names_client_and_scope(house: House, capsys: Capture) -> None:
+    delegated(house, "https://www.googleapis.com/auth/calendar")
+    checks = run(capsys)
+    assert failed(checks) == ["calendar me", "calendar you"]
+    assert "1157920892" in checks["calendar you"]["told"]
+    assert READING in checks["calendar you"]["told"]
+    assert "Admin console" in checks["calendar you"]["fix"]
+
+
+def test_a_user_who_is_suspended(house: House, capsys: Capture) -> None:
+    delegated(house, READING)
+    house.act("suspend_user", user=YOU)
+    checks = run(capsys)
+    assert failed(checks) == ["calendar you"]
+    assert "suspended" in checks["calendar you"]["told"]
+
+
+def test_a_subject_without_delegation(house: House, capsys: Capture) -> None:
+    delegated(house, READING)
+    house.monkeypatch.delenv("SYNC_DELEGATION")
+    checks = run(capsys)
+    assert failed(checks) == ["calendar me", "calendar you"]
+    assert "SYNC_DELEGATION" in checks["calendar me"]["fix"]
+
+
 def test_a_calendar_that_nobody_watches(house: House, capsys: Capture) -> None:
     house.act("change_role", calendar=YOU, user=ME, role="reader")
     house.wire(house.webhook, WiredCalendar("me", CalendarId(ME)), WiredCalendar("you", CalendarId(YOU)))
