@@ -210,6 +210,7 @@ class Stock:
     """How everything stands: for people, by way of metrics."""
 
     stale_calendars: int
+    frozen_calendars: int  # active, and they refuse us
     pending_conferences: int  # something is left to do, now or at a time that is known
     held_conferences: int
     quarantined_conferences: int

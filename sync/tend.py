@@ -155,6 +155,7 @@ def take_stock(outside: Outside, policy: Policy) -> None:
     logs.write(
         logs.Record.STOCK,
         stale_calendars=stock.stale_calendars,
+        frozen_calendars=stock.frozen_calendars,
         pending_conferences=stock.pending_conferences,
         held_conferences=stock.held_conferences,
         quarantined_conferences=stock.quarantined_conferences,

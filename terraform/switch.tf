@@ -14,6 +14,9 @@ resource "time_sleep" "unwire" {
     google_firestore_field.forget_at,
     google_firestore_field.not_indexed,
     google_firestore_index.this,
+    google_logging_project_exclusion.refusals,
+    google_monitoring_alert_policy.this,
+    google_monitoring_dashboard.this,
   ]
 }
 

@@ -263,6 +263,25 @@ variable "notification_channels" {
   }
 }
 
+variable "freshness" {
+  description = "The objective: of a hundred changes, percent are with the conference system so many seconds after Google's notification, over any hour with five changes or more. The dashboard shows it, an alert keeps it."
+  type = object({
+    percent = optional(number, 95)
+    seconds = optional(number, 60)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.freshness.percent > 0 && var.freshness.percent < 100
+    error_message = "freshness.percent is more than 0 and less than 100."
+  }
+  validation {
+    condition     = contains([10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800, 3600], var.freshness.seconds)
+    error_message = "freshness.seconds is one of 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800, 3600: where the metric counts exactly."
+  }
+}
+
 variable "deletion_protection" {
   description = "Whether destroy is refused. To leave: set it to false, apply, destroy."
   type        = bool

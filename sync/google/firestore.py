@@ -6,7 +6,7 @@ What became of a write without an answer is not known: a fence and a condition m
 
 | collection       | a document's name             | queries need                                       |
 |------------------|-------------------------------|----------------------------------------------------|
-| calendars        | calendar key                  | active + due_at, active + listed_at                |
+| calendars        | calendar key                  | active + due_at, active + listed_at, active + frozen |
 | links            | records.link_name             | calendar_key + live, calendar_key + doubted_at,    |
 |                  |                               | event_id, provisional_at                           |
 | conferences      | records.conference_name       | home + due_at, home + live, home + state,          |
@@ -288,6 +288,7 @@ class FirestoreStore:
         active, every = self._where("calendars", active=True), self._where("conferences")
         return Stock(
             self._number(active.where(filter=FieldFilter("listed_at", "<", stale_before))),
+            self._number(active.where(filter=FieldFilter("frozen", ">", ""))),
             self._number(every.where(filter=FieldFilter("due_at", ">=", 0))),
             *(
                 self._number(self._where("conferences", state=state.value))

@@ -340,14 +340,17 @@ class SqliteStore:
 
     def stock(self, stale_before: float) -> Stock:
         stale = "SELECT count(*) FROM calendars WHERE active AND json_extract(document, '$.listed_at') < ?"
+        frozen = "SELECT count(*) FROM calendars WHERE active AND json_extract(document, '$.frozen') > ''"
         pending = "SELECT count(*) FROM conferences WHERE due_at IS NOT NULL"
         states = "SELECT json_extract(document, '$.state'), count(*) FROM conferences GROUP BY 1"
         with self._database.reading() as connection:
             (stale_calendars,) = connection.execute(stale, (stale_before,)).fetchone()
+            (frozen_calendars,) = connection.execute(frozen).fetchone()
             (pending_conferences,) = connection.execute(pending).fetchone()
             standing = Counter(dict(connection.execute(states).fetchall()))
         stock = Stock(
             stale_calendars,
+            frozen_calendars,
             pending_conferences,
             *(standing[state] for state in (State.HELD, State.QUARANTINED, State.LOST)),
         )

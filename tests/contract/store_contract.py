@@ -545,8 +545,10 @@ class StoreContract:
         assert (found.stale_calendars, found.held_conferences, found.quarantined_conferences) == (2, 1, 2)
         assert found.lost_conferences == 1
         assert 1 <= found.pending_conferences <= 1 + due
-        store.close(hold, 0, Closing(due_at=0.0, work_at=None, progress=Progress(listed_at=7.0)))
-        assert store.stock(stale_before=5.0).stale_calendars == 1
+        assert found.frozen_calendars == 0
+        seen = Progress(listed_at=7.0)
+        store.close(hold, 0, Closing(due_at=0.0, work_at=None, progress=seen, frozen="404", finished=False))
+        assert (store.stock(5.0).stale_calendars, store.stock(5.0).frozen_calendars) == (1, 1)
 
     def test_due_calendars_are_active_and_come_longest_due_first(
         self, store: Store, pass_time: PassTime
@@ -664,7 +666,7 @@ class StoreContract:
         assert store.next_due(CAL) is not None
         assert bill() == (2 + 1, 0)
         assert store.stock(0.0).pending_conferences == 30
-        assert bill() == (5, 0)
+        assert bill() == (6, 0)
 
     def test_who_reads_the_links_may_write_meanwhile(self, store: Store) -> None:
         """Others write too: no reader is held back to the moment at which it began."""

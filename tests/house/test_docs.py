@@ -38,7 +38,11 @@ def test_every_decision_on_the_list_is_a_page_and_every_page_is_on_the_list() ->
     assert sorted(listed) == sorted(path.name for path in folder.glob("[0-9]*.md"))
 
 
-PAGES = [page for folder in (".", "docs", "docs/decisions") for page in (ROOT / folder).glob("*.md")]
+PAGES = [
+    page
+    for folder in (".", "docs", "docs/decisions", "docs/playbooks")
+    for page in (ROOT / folder).glob("*.md")
+]
 
 
 @pytest.mark.parametrize("path", [page.relative_to(ROOT) for page in PAGES], ids=str)

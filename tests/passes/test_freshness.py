@@ -154,6 +154,7 @@ def test_a_stock_tells_how_everything_stands(town: Town, event: str, told: Told)
     counts = {name: value for name, value in stock.items() if name.endswith(("_calendars", "_conferences"))}
     assert counts == {
         "stale_calendars": 1,
+        "frozen_calendars": 0,
         "pending_conferences": 1,
         "held_conferences": 0,
         "quarantined_conferences": 1,
