@@ -29,6 +29,7 @@ The house, in reading order:
     ports            what all of these ask of the world outside
     account words cursor lease channel codes errors policy records   nouns, tables and arithmetic
     settings keyfile logs trace wiring                    the environment, the keys, the records, the one assembly
+    in_time connections                                   whatever the other side does, a call to it ends in time
     google conferences local                              adapters: they know ports and nouns, never use cases
     simulator cli testing                                 a stand-in for Google; the command line; for plug-ins
 """

@@ -67,7 +67,7 @@ class Times:
     lease_margin: float = 20.0  # ... and stops starting calls this long before
     calendar_timeout: float = 20.0  # one call of the Calendar API
     connect_timeout: float = 3.0  # reaching a provider; reaching Secret Manager, and its answer
-    read_timeout: float = 10.0  # a provider's answer
+    read_timeout: float = 10.0  # a provider's answer, to its end
     sweep: float = 21600.0  # a calendar is looked at this often even if nobody asks
     grace: float = 3600.0  # how long a dropped conference lives on
     window: float = 86400.0  # how far a full listing looks back
@@ -530,9 +530,8 @@ def too_long(calls_s: Mapping[str, float], times: Times) -> list[str]:
 def _contradictions(times: Times) -> list[str]:
     """What no single time shows. The comparisons are false for nan: a bad number was told already."""
     usable = times.lease - times.lease_margin
-    # The answer is waited for, and then the rest of it.
-    provider_call = times.connect_timeout + 2 * times.read_timeout + _SLACK_S
-    said = f"connect_timeout + 2 read_timeout + {_SLACK_S:g}"
+    provider_call = times.connect_timeout + times.read_timeout + _SLACK_S
+    said = f"connect_timeout + read_timeout + {_SLACK_S:g}"
     rules = (
         (usable <= times.calendar_timeout, "lease must be longer than lease_margin + calendar_timeout"),
         (usable <= provider_call, f"lease must be longer than lease_margin + {said}"),

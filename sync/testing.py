@@ -119,7 +119,7 @@ class SharedInMemory:
 
 def context(read_s: float) -> Context:
     """A provider's surroundings, as patient as said."""
-    return Context(connect_s=PATIENT_S, read_s=read_s, shared=SharedInMemory())
+    return Context(connect_s=read_s, read_s=read_s, shared=SharedInMemory())
 
 
 Fail = Callable[[Failure], None]

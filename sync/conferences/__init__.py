@@ -17,7 +17,8 @@ system          how its conferences look in an event. Recognition is declared, n
                 can write anything into an event, and what we recognise we change
 capabilities    which of these it can do: title, agenda, time, recurrence, occurrence, invitees, read, restore;
                 and join_url, if it tells where its conferences are joined
-call_s          each call ends within this time
+call_s          each call ends within this time, all in all. Whatever it does by way of conferences/http.py, by
+                a Secret and by conferences/token.py is ended then, in whatever state it is
 read            the conference as it is; None when it is gone. What the system does not tell is None in Actual
 
 Each call is about a Target: the conference's key, the version of what is wanted (a call that is repeated has the

@@ -26,9 +26,9 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError
 
-from sync import logs, trace
+from sync import connections, logs, trace
 from sync.errors import AuthFailed, Gone, Misconfigured, RateLimited, Refused, Timeout, Transient
 
 ANSWER_LIMIT = 1024 * 1024
@@ -77,6 +77,9 @@ class Answer:
 class Http:
     """The API below one root URL. Opens no connection before the first call, so it survives a fork.
 
+    A call ends within `call_s` seconds, or earlier where there is less time left: `connect_s` to find the host and
+    to connect, and all in all `read_s` more.
+
     `call` is all that a plain JSON API needs. A system with words of its own for what went wrong sends, reads
     those words, and leaves the rest to `judge`.
     """
@@ -92,18 +95,10 @@ class Http:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._host = _host(base_url)
-        self._connect_s = connect_s
-        self._read_s = read_s
         self._headers = {"Accept": "application/json", **(headers or {})}
         self._now = now
-        self._pool = urllib3.PoolManager(
-            maxsize=_CONNECTIONS, timeout=urllib3.Timeout(connect=connect_s, read=read_s)
-        )
-
-    @property
-    def call_s(self) -> float:
-        """A call ends within this time: to connect, to wait for the answer, and to wait for the rest of it."""
-        return self._connect_s + 2 * self._read_s
+        self.call_s = connect_s + read_s
+        self._pool = connections.pool(_CONNECTIONS, connect_s)
 
     def call(self, method: str, *path: str, body: Mapping[str, object] | None = None) -> dict[str, object]:
         """Make one call, and return the JSON object of a success. Raises what the table above says."""
@@ -125,25 +120,23 @@ class Http:
 
         `body` goes as JSON, `form` as a form, `content` as it is. Raises Transient and Timeout.
         """
-        deadline = time.monotonic() + self._connect_s + self._read_s
         url = "/".join((self._base_url, *map(self._segment, path)))
         sent, kind = _encoded(body, form, content)
         logs.count(logs.Asked.PROVIDER)
         try:
-            response = self._pool.request(
-                method,
-                f"{url}?{urlencode(query, quote_via=quote)}" if query else url,
-                body=sent,
-                headers={**self._headers, **kind, **trace.onward(), **(headers or {})},
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,  # we ask for no compression; what is compressed all the same is no JSON
-            )
-            with closing(response):  # one that was read to its end is back in the pool by then
-                read = self._content(method, response, deadline)
-                return Answer(method, self._host, response.status, response.headers, read)
-        except (ConnectTimeoutError, ReadTimeoutError):
+            with connections.within(self.call_s):
+                response = self._pool.request(
+                    method,
+                    f"{url}?{urlencode(query, quote_via=quote)}" if query else url,
+                    body=sent,
+                    headers={**self._headers, **kind, **trace.onward(), **(headers or {})},
+                    preload_content=False,
+                    decode_content=False,  # we ask for no compression; what is compressed all the same is no JSON
+                )
+                with closing(response):  # one that was read to its end is back in the pool by then
+                    read = self._content(method, response)
+                    return Answer(method, self._host, response.status, response.headers, read)
+        except TimeoutError:
             raise Timeout(f"{method}: no answer in time from {self._host}") from None
         except HTTPError as error:
             raise Transient(f"{method}: {type(error).__name__} with {self._host}") from None
@@ -172,8 +165,8 @@ class Http:
             raise Refused(f"not a name that {self._host} could have given")
         return quote(text, safe="")
 
-    def _content(self, method: str, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        """The whole body, read piece by piece so that neither its length nor its pace can hold us up."""
+    def _content(self, method: str, response: urllib3.BaseHTTPResponse) -> bytes:
+        """The whole body, read piece by piece so that its length cannot hold us up."""
         content = bytearray()
         while piece := response.read1(_CHUNK):
             content += piece
@@ -181,8 +174,6 @@ class Http:
                 return b""  # what an error goes on about is not needed to know that it is one
             if len(content) > ANSWER_LIMIT:
                 raise Transient(f"{method}: {response.status} and too long an answer from {self._host}")
-            if time.monotonic() > deadline:
-                raise Timeout(f"{method}: {response.status} and no end of the answer from {self._host}")
         return bytes(content)
 
 

@@ -9,10 +9,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from sync import conferences, logs
+from sync import conferences, in_time, logs
 from sync.account import Account, Clients, account_name
 from sync.conferences import Context, Secret
-from sync.errors import Misconfigured, SyncError, Transient, nearest
+from sync.errors import Misconfigured, SyncError, Timeout, Transient, nearest
 from sync.ports import Provider
 from sync.recognise import KNOWN, System
 from sync.rules import Rules
@@ -159,7 +159,10 @@ class _SharedText:
         def changed(account: Account, now: float) -> Account:
             return replace(account, shared=body(account.shared, now))
 
-        return self._accounts().change_account(self._name, changed).shared
+        try:
+            return in_time.awaited(lambda: self._accounts().change_account(self._name, changed)).shared
+        except TimeoutError:
+            raise Timeout("the store did not answer in time") from None
 
 
 def _names(chosen: ProviderSettings) -> list[str]:
@@ -214,7 +217,7 @@ def _text(path: str) -> str:
 class _Guarded:
     """A provider whose bugs stop here: one that raises what it must not fails like one that is out of order.
 
-    `secrets_s`: how long it may wait for its secrets in a call, beyond its own bound.
+    Its calls end in time. `secrets_s`: how long it may wait for its secrets in a call, beyond its own bound.
     """
 
     def __init__(self, provider: Provider, secrets_s: float) -> None:
@@ -223,13 +226,14 @@ class _Guarded:
 
     def __getattr__(self, name: str) -> Any:
         thing = getattr(self._provider, name)
-        return _guarded(thing) if name in ("read", "update", "delete", "check") else thing
+        return _guarded(thing, self.call_s) if name in ("read", "update", "delete", "check") else thing
 
 
-def _guarded(call: Callable[..., T]) -> Callable[..., T]:
+def _guarded(call: Callable[..., T], call_s: float) -> Callable[..., T]:
     def guarded(*args: object) -> T:
         try:
-            return call(*args)
+            with in_time.within(call_s):
+                return call(*args)
         except SyncError:
             raise
         except Exception as error:  # somebody else's code: its bug must not stop the conferences next to it

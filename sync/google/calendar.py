@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Collection, Mapping, Set
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from urllib3.util import wait_for_read
 
-from sync import event, logs, trace
+from sync import event, in_time, logs, trace
 from sync.channel import Channel
 from sync.cursor import Cursor, LastPage, PageToken, SyncToken, listing_hash
 from sync.errors import (
@@ -74,8 +75,8 @@ class GoogleCalendar:
     """Implements ports.Calendar. Threads may share it.
 
     `credentials` gives those of a subject, and caches them; None stands for none at all, as with the simulator.
-    `call_s` bounds each wait for Google: to connect, and for the next bytes. `details` are asked for beside what
-    is always read: "agenda", "invitees".
+    Each call ends within `call_s` seconds, however many requests it makes. `details` are asked for beside what is
+    always read: "agenda", "invitees".
     """
 
     def __init__(
@@ -118,6 +119,10 @@ class GoogleCalendar:
         return self._page(calendar, call, self._answer(call, calendar.subject, request))
 
     def get(self, calendar: CalendarId, event_id: str) -> Event | Unreadable:
+        with in_time.within(self.call_s):  # it may take up to three requests
+            return self._get(calendar, event_id)
+
+    def _get(self, calendar: CalendarId, event_id: str) -> Event | Unreadable:
         role, time_zone = self._seen.get(calendar) or self._regard(calendar)
         request = self._events.get(**_of(calendar), eventId=event_id, fields=self._fields)
         try:
@@ -203,17 +208,18 @@ class GoogleCalendar:
         request.headers.update(trace.onward())
         logs.count(logs.Asked.CALENDAR)
         http = self._http()
-        credentials = self._credentials(subject)
-        authorized = AuthorizedHttp(credentials, http) if credentials else http
         try:
-            return request.execute(http=authorized, num_retries=0)
+            with in_time.within(self.call_s):
+                credentials = in_time.awaited(lambda: self._credentials(subject))
+                authorized = AuthorizedHttp(credentials, http) if credentials else http
+                return request.execute(http=authorized, num_retries=0)
         except HttpError as error:
             raise _refusal(call, error) from None
         except SyncError:  # from the way to a token
             http.close()
             raise
         except _FAILURES as error:
-            http.close()  # what state its connection is in is anybody's guess
+            del self._local.http  # what state its connection is in, and who still uses it, is anybody's guess
             raise _failure(call, error) from None
 
     def _http(self) -> "_Http":
@@ -246,7 +252,14 @@ def _renewed(point: object, old: str, new: str) -> object:
 
 
 class _Once:
-    """Mixed into a connection of httplib2: replaces a dead connection before sending, and never sends again."""
+    """Mixed into a connection of httplib2: replaces a dead connection before sending, and never sends again.
+
+    Its sockets are ours, so that they end in time.
+    """
+
+    def connect(self) -> None:
+        here: Any = self
+        here.sock = in_time.connected(here.host, here.port, here.timeout)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         sock: socket.socket | None = self.sock  # type: ignore[attr-defined]
@@ -266,7 +279,11 @@ class _HTTPConnection(_Once, httplib2.HTTPConnectionWithTimeout):
 
 
 class _HTTPSConnection(_Once, httplib2.HTTPSConnectionWithTimeout):
-    pass
+    def connect(self) -> None:
+        super().connect()
+        here: Any = self
+        context: ssl.SSLContext = in_time.bounded(here._context)
+        here.sock = context.wrap_socket(here.sock, server_hostname=here.host)
 
 
 class _Http(httplib2.Http):

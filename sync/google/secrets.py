@@ -25,6 +25,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
+from sync import in_time
 from sync.errors import Misconfigured, SyncError, Transient
 from sync.ports import Clock
 
@@ -50,7 +51,8 @@ class _Kept:
 class Secrets:
     """The newest version of each secret. Threads may share it; nothing is opened before the first is read.
 
-    `cache_s`: how long it is then kept. `wait_s`: how long we wait for a connection, and again for the answer.
+    `cache_s`: how long it is then kept. `wait_s`: how long we wait for a connection, and again for the answer: a
+    reading ends within both, whoever holds it up.
     `root_url`: another than Google's is a stand-in on this machine, and gets no credentials of ours.
     """
 
@@ -87,9 +89,17 @@ class Secrets:
                 del self._kept[next(iter(self._kept))]
 
     def _ask(self, name: str) -> str:
+        # Not in a thread that may be left alone: in the middle of an import it would be in everybody's way.
+        from google.cloud.secretmanager import SecretManagerServiceClient
+
         version = f"{name}/versions/latest"
         try:
-            answer = self._opened().access_secret_version(name=version, retry=None, timeout=self._wait_s)
+            with in_time.within(self.call_s):
+                answer = in_time.awaited(
+                    lambda: self._opened(SecretManagerServiceClient).access_secret_version(
+                        name=version, retry=None, timeout=self._wait_s
+                    )
+                )
         except _FAILURES as error:
             raise _ours(name, error) from None
         try:
@@ -101,13 +111,11 @@ class Secrets:
             raise Misconfigured([f"The secret {name} is empty."])
         return value
 
-    def _opened(self) -> "SecretManagerServiceClient":
+    def _opened(self, client: "type[SecretManagerServiceClient]") -> "SecretManagerServiceClient":
         """REST rather than gRPC: a secret is read once in minutes, and no connection need be kept for that."""
-        from google.cloud.secretmanager import SecretManagerServiceClient
-
         with self._lock:
             if self._client is None:
-                self._client = SecretManagerServiceClient(
+                self._client = client(
                     transport="rest",
                     credentials=AnonymousCredentials() if self._root_url else None,  # type: ignore[no-untyped-call]
                     client_options={"api_endpoint": self._root_url} if self._root_url else None,

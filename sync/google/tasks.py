@@ -16,13 +16,13 @@ imports this module: hence no grpc, no google.auth.
 import base64
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError
 
-from sync import trace
+from sync import connections, in_time, trace
 from sync.errors import Misconfigured, RateLimited, Timeout, Transient
 from sync.ports import Clock, Task
 
@@ -36,7 +36,8 @@ Token = Callable[[], str]
 class CloudTasks:
     """Implements ports.Queue. Threads may share it; it opens no connection before the first task.
 
-    `token` gives an access token that may create tasks, and may act as `dispatch_account`.
+    `token` gives an access token that may create tasks, and may act as `dispatch_account`. Creating a
+    task ends within `connect_s` and `read_s` seconds.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class CloudTasks:
         self._token = token
         self._clock = clock
         self._url = f"{root_url.rstrip('/')}/v2/{queue_name}/tasks"
-        self._pool = _pool(connect_s, read_s)
+        self._call_s = connect_s + read_s
+        self._pool = connections.pool(_CONNECTIONS, connect_s)
 
     def create(self, task: Task) -> bool:
-        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         body = json.dumps({"task": self._document(task)}).encode()
-        answer = _send(self._pool, "Cloud Tasks", "POST", self._url, headers, body)
+        with _in_time("Cloud Tasks", self._call_s):
+            headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+            answer = self._pool.request("POST", self._url, headers=headers, body=body)
         match answer.status:
             case 200:
                 return True
@@ -117,18 +120,24 @@ class MetadataToken:
     ) -> None:
         self._clock = clock
         self._url = f"{root_url}/computeMetadata/v1/instance/service-accounts/default/token"
-        self._pool = _pool(connect_s, read_s)
+        self._call_s = connect_s + read_s
+        self._pool = connections.pool(_CONNECTIONS, connect_s)
         self._lock = threading.Lock()
         self._token = ""
         self._ends_at = 0.0
 
     def __call__(self) -> str:
         """Raises Transient, Misconfigured."""
-        with self._lock:
-            left_s = self._ends_at - self._clock.now()
-            if left_s < _REFRESH_S:
-                self._refresh(in_need=left_s <= 0)
-            return self._token
+        with _in_time("The metadata server", self._call_s):
+            if not self._lock.acquire(timeout=in_time.left_s() or 0.0):
+                raise TimeoutError
+            try:
+                left_s = self._ends_at - self._clock.now()
+                if left_s < _REFRESH_S:
+                    self._refresh(in_need=left_s <= 0)
+                return self._token
+            finally:
+                self._lock.release()
 
     def _refresh(self, in_need: bool) -> None:
         """A token that lasts a little longer makes good for a metadata server that fails."""
@@ -140,7 +149,8 @@ class MetadataToken:
 
     def _told(self) -> tuple[str, float]:
         asked_at = self._clock.now()
-        answer = _send(self._pool, "The metadata server", "GET", self._url, {"Metadata-Flavor": "Google"})
+        with _in_time("The metadata server", self._call_s):
+            answer = self._pool.request("GET", self._url, headers={"Metadata-Flavor": "Google"})
         if answer.status in (403, 404):
             raise Misconfigured(
                 ["The metadata server knows no service account: this process runs without one."]
@@ -152,24 +162,13 @@ class MetadataToken:
             raise Transient(f"The metadata server told no token: {answer.status}.") from None
 
 
-def _pool(connect_s: float, read_s: float) -> urllib3.PoolManager:
-    """Without retries it follows no redirect either, and so takes no token elsewhere."""
-    return urllib3.PoolManager(
-        maxsize=_CONNECTIONS, timeout=urllib3.Timeout(connect=connect_s, read=read_s), retries=False
-    )
-
-
-def _send(
-    pool: urllib3.PoolManager,
-    whom: str,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None = None,
-) -> urllib3.BaseHTTPResponse:
+@contextmanager
+def _in_time(whom: str, call_s: float) -> Iterator[None]:
+    """What is asked of them inside of it ends within `call_s` seconds, and fails in our words."""
     try:
-        return pool.request(method, url, headers=headers, body=body)
-    except (ConnectTimeoutError, ReadTimeoutError):
+        with connections.within(call_s):
+            yield
+    except TimeoutError:
         raise Timeout(f"{whom} did not answer in time.") from None
     except HTTPError as error:
         raise Transient(f"The connection to {whom.lower()} failed: {type(error).__name__}.") from None

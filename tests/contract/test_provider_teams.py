@@ -80,7 +80,7 @@ def _options(teams: FakeTeams, **more: object) -> dict[str, object]:
 
 @pytest.fixture
 def connect(teams: FakeTeams, shared: SharedInMemory) -> Connect:
-    return lambda read_s: Teams(_options(teams), Context(PATIENT_S, read_s, shared))
+    return lambda read_s: Teams(_options(teams), Context(read_s, read_s, shared))
 
 
 @pytest.fixture
@@ -470,7 +470,7 @@ class TestTeams(ProviderContract):
         self, connect: Connect, target: Target
     ) -> None:
         provider = connect(PATIENT_S)
-        assert provider.call_s == 2 * (PATIENT_S + 2 * PATIENT_S)
+        assert provider.call_s == 2 * (PATIENT_S + PATIENT_S)
 
 
 # --- options ---

@@ -94,7 +94,7 @@ def _options(webex: FakeWebex, **more: object) -> dict[str, object]:
 
 @pytest.fixture
 def connect(webex: FakeWebex, shared: SharedInMemory) -> Connect:
-    return lambda read_s: Webex(_options(webex), Context(PATIENT_S, read_s, shared))
+    return lambda read_s: Webex(_options(webex), Context(read_s, read_s, shared))
 
 
 @pytest.fixture

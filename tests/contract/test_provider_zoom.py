@@ -132,7 +132,7 @@ def _options(zoom: FakeZoom, **more: object) -> dict[str, object]:
 
 @pytest.fixture
 def connect(zoom: FakeZoom, shared: SharedInMemory) -> Connect:
-    return lambda read_s: Zoom(_options(zoom), Context(PATIENT_S, read_s, shared))
+    return lambda read_s: Zoom(_options(zoom), Context(read_s, read_s, shared))
 
 
 @pytest.fixture

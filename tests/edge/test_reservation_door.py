@@ -208,7 +208,7 @@ def test_a_room_that_is_wanted_again_opens_again() -> None:
     [
         None,
         released(used_by(once()), "cal.e0", "cal", NOW),
-        rejected(unused(used_by(once()), "cal.e0", "cal", NOW)),
+        rejected(unused(used_by(once()), "cal.e0", "cal", NOW), NOW),
         Conference(KEY, "cal"),
     ],
     ids=["unknown", "released", "left alone by a person", "never wanted"],

@@ -34,6 +34,7 @@ KEY = Key("k1", bytes(32))
 GRACE_S = 60.0
 MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp()  # where a frozen simulator stands
 LEASE_S = 90.0
+MARGIN_S = 20.0
 
 
 @dataclass
@@ -104,7 +105,9 @@ class Town:
     def __init__(self, simulator: Simulator, path: Path) -> None:
         self.simulator = simulator
         self.clock = ManualClock(MORNING)
-        self.store = SqliteStore(str(path), lease_s=LEASE_S, margin_s=20.0, grace_s=GRACE_S, clock=self.clock)
+        self.store = SqliteStore(
+            str(path), lease_s=LEASE_S, margin_s=MARGIN_S, grace_s=GRACE_S, clock=self.clock
+        )
         self.acme = Acme()
         self.queue = MemoryQueue()
         calendar = GoogleCalendar(credentials=lambda _: None, root_url=simulator.url, call_s=5.0)
