@@ -272,8 +272,9 @@ class _Apply:
                     item, now, self._asked_again_at(item, error, now, pause), decision
                 )
             case Transient():
+                asked_for_s = error.retry_after_s or 0.0
                 return lambda item, now: conferences.unknown(
-                    item, now, now + self._patience(item), policy.horizon_s, decision
+                    item, now, now + max(asked_for_s, self._patience(item)), policy.horizon_s, decision
                 )
             case Gone() if not deleting:
                 return lambda item, now: conferences.set_aside(item, now, State.LOST, now, decision)
@@ -287,7 +288,7 @@ class _Apply:
 
         `now` is the store's, as a worker that was frozen since its claim is behind it.
         """
-        asked_for_s = error.retry_after_s if isinstance(error, RateLimited) else None
+        asked_for_s = error.retry_after_s if isinstance(error, Transient) else None
         return max(now + (asked_for_s or 0.0), pause or 0.0) + self._patience(item)
 
     def _verify(self, item: Conference) -> None:

@@ -254,14 +254,17 @@ def forgetting(conference: Conference, refs: Collection[str], home: str, now: fl
 
 
 def _wanting(conference: Conference, now: float) -> Conference:
-    """Derive the want from the refs; a new version if it differs."""
+    """Derive the want from the refs; a new version if it differs.
+
+    Versions grow also over what is forgotten: one that is known anew begins at the present second.
+    """
     refs = conference.refs
     lead = meeting.leader({key: ref.reach for key, ref in refs.items()}) if refs else ""
     prints = {key: ref.shape for key, ref in refs.items()}
     fingerprint = meeting.joint_fingerprint(prints, lead) if refs else ""
     if fingerprint == conference.want.fingerprint:
         return replace(conference, want=replace(conference.want, leader=lead))
-    want = Want(conference.want.version + 1, fingerprint, lead, since=now)
+    want = Want((conference.want.version or int(now)) + 1, fingerprint, lead, since=now)
     certain = conference.intent is None and conference.verify_at is None
     back = bool(refs) and certain and fingerprint == conference.applied.fingerprint
     return replace(

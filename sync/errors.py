@@ -2,8 +2,8 @@
 
     SyncError
     ├── Rejected                  the caller is not who it claims to be    nobody retries
-    ├── Transient                 the same call may succeed later          the queue, or the ledger
-    │   ├── RateLimited           ... and not before `retry_after_s`
+    ├── Transient                 it may pass, after `retry_after_s`       the queue, or the ledger
+    │   ├── RateLimited           ... and it took no effect
     │   └── Timeout               ... and it may have taken effect
     ├── LeaseLost                 another worker has overtaken us          that worker
     ├── SyncTokenGone             an answer of `events.list`: list in full pull, once
@@ -45,7 +45,14 @@ class Rejected(SyncError):
 
 
 class Transient(SyncError):
-    """The other side failed in a way that may pass. Whether the call took effect is not known."""
+    """The other side failed in a way that may pass. Whether the call took effect is not known.
+
+    `retry_after_s`: how long it asks to be left alone, if it says so.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class RateLimited(Transient):
@@ -55,8 +62,7 @@ class RateLimited(Transient):
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None, *, alone: bool = False) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+        super().__init__(message, retry_after_s)
         self.alone = alone
 
 

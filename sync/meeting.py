@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sync.event import Event, Times
 
@@ -28,6 +29,14 @@ class Meeting:
     agenda: str | None = None  # plain text; None: its provider is not to be told
     invitees: tuple[str, ...] | None = None  # addresses; None: its provider is not to be told
     moved: tuple["Moved", ...] = ()  # of a series: the occurrences that are not where its rule says
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """Its time zone, if it is one that this machine knows."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (OSError, ValueError, LookupError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -382,7 +382,7 @@ class Target:
     """The conference that a call is about, and what may help to find it."""
 
     key: ConferenceKey
-    version: int = 0  # of what is wanted: higher is newer, and a call that is repeated has the same again
+    version: int = 0  # of what is wanted: higher is newer, always; a call that is repeated has the same again
     reason: Reason = Reason.CHANGED
     locator: str = ""  # its join URL, of systems whose id alone does not lead to it (System.located)
     organizer: str = ""  # an address: the organizer's, or the id of the calendar that looks after it

@@ -37,8 +37,8 @@ and so may an Actual: where the settings say `write_back`, that URL is written i
 and leads to the very same conference.
 
 Errors say who must act; sync/errors.py has the tree. Gone: it is not there (not from delete). RateLimited: come
-again later; promises that nothing was done. Transient and Timeout: what was done is not known. AuthFailed: our
-credentials. Refused: never again like this. conferences/http.py turns HTTP into exactly these.
+again later; promises that nothing was done. Transient and Timeout: what was done is not known, or not all is done.
+AuthFailed: our credentials. Refused: never again like this. conferences/http.py turns HTTP into exactly these.
 
 Never try again inside a call, never sleep, never remember a conference between calls: when and how often is the
 ledger's business. Never let a title, a link or a secret into an error's text.

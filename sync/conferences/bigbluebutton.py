@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-from sync.conferences import Context, Secret
+from sync.conferences import Context
 from sync.conferences.http import Http
-from sync.conferences.own_system import Options
+from sync.conferences.options import Options
+from sync.conferences.own_system import system
 from sync.errors import AuthFailed, Gone, Refused, Transient
 from sync.meeting import Meeting
 from sync.ports import Actual, Outcome, Target
@@ -20,7 +21,6 @@ from sync.ports import Actual, Outcome, Target
 _CHECKSUMS = ("sha1", "sha256", "sha384", "sha512")
 _ID_LENGTHS = range(2, 257)  # API Reference, "create", meetingID: and no comma
 _ABSENT = ("notFound", "invalidMeetingIdentifier")
-_OPTIONS = ("url", "secret", "recognise")
 
 
 class Bigbluebutton:
@@ -33,15 +33,12 @@ class Bigbluebutton:
     capabilities: frozenset[str] = frozenset()
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
-        given = Options(options, _OPTIONS, ("checksum",))
-        url, secret, checksum = given.url(), options.get("secret"), options.get("checksum", "sha256")
-        if not isinstance(secret, Secret) and "secret" in options and not given.on_loopback:
-            given.problem('secret must be kept elsewhere: {"secret": …} or {"file": …}.')
-        if checksum not in _CHECKSUMS:
-            given.problem(f"checksum is none of {', '.join(_CHECKSUMS)}.")
-        self.system = given.system(self.name)
-        given.check()
-        self._secret, self._checksum = secret, str(checksum)
+        told = Options(options, ("url", "secret", "recognise"), ("checksum",))
+        url = told.url()
+        self._secret = told.secret("secret")
+        self._checksum = told.choice("checksum", _CHECKSUMS, "sha256")
+        self.system = system(told, self.name)
+        told.check()
         self._http = Http(
             f"{url.rstrip('/')}/api",
             connect_s=context.connect_s,
@@ -84,9 +81,8 @@ class Bigbluebutton:
         if len(target.id) not in _ID_LENGTHS or "," in target.id:
             raise Refused("BigBlueButton: this is no meeting's id: 2 to 256 characters, no comma")
         query = {"meetingID": target.id}
-        secret = self._secret.read() if isinstance(self._secret, Secret) else str(self._secret)
         # API Reference, "Usage": the call, its query exactly as it is sent, and the secret.
-        signed = f"{call}{urlencode(query)}{secret}".encode()
+        signed = f"{call}{urlencode(query)}{self._secret.read()}".encode()
         checksum = hashlib.new(self._checksum, signed).hexdigest()
         answer = self._http.send("GET", call, query={**query, "checksum": checksum})
         self._http.judge(answer)

@@ -156,7 +156,7 @@ class Http:
         if status in (401, 403):
             raise AuthFailed(message)
         if status in _MAY_PASS or status >= 500:
-            raise Transient(message)
+            raise Transient(message, retry_after(answer.headers, self._now()))
         raise Refused(message)
 
     def _segment(self, text: str) -> str:

@@ -7,7 +7,7 @@ provider makes no call. Its options say how the rooms look in an event, and how 
 from collections.abc import Mapping
 
 from sync.conferences import Context
-from sync.conferences.own_system import Options
+from sync.conferences.options import Options
 from sync.meeting import Meeting
 from sync.ports import Actual, Outcome, Target
 from sync.recognise import AUTHORITY, System
@@ -27,18 +27,15 @@ class Jitsi:
     call_s = 1.0  # it makes none
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:  # noqa: ARG002
-        given = Options(options, ("hosts",), ("early_s", "late_s", "unknown"))
+        told = Options(options, ("hosts",), ("early_s", "late_s", "unknown"))
         hosts = options.get("hosts", ["missing.invalid"])
         if not (isinstance(hosts, list) and hosts and all(map(_is_host, hosts))):
-            given.problem("hosts is not a list of lower-case host names, with or without :port.")
+            told.problem("hosts is not a list of lower-case host names, with or without :port.")
             hosts = []
-        self.early_s = _seconds(given, "early_s", 900)
-        self.late_s = _seconds(given, "late_s", 0)
-        unknown = options.get("unknown", "allow")
-        if unknown not in ("allow", "refuse"):
-            given.problem("unknown is neither allow nor refuse.")
-        given.check()
-        self.allows_unknown = unknown == "allow"
+        self.early_s = _seconds(told, "early_s", 900)
+        self.late_s = _seconds(told, "late_s", 0)
+        self.allows_unknown = told.choice("unknown", ("allow", "refuse"), "allow") == "allow"
+        told.check()
         # Prosody asks for rooms in lower case, whatever their links look like.
         self.system = System(
             provider=self.name, hosts=tuple(hosts), path=r"^/((?:(?!%)[^/]){1,200})$", folded=True
@@ -60,9 +57,9 @@ def _is_host(text: object) -> bool:
     return isinstance(text, str) and text == text.lower() and AUTHORITY.fullmatch(text) is not None
 
 
-def _seconds(given: Options, name: str, usual: int) -> float:
-    told = given.options.get(name, usual)
-    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= _MOST_S:
-        given.problem(f"{name} is not a number of seconds from 0 to {_MOST_S}.")
+def _seconds(told: Options, name: str, usual: int) -> float:
+    seconds = told.told.get(name, usual)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MOST_S:
+        told.problem(f"{name} is not a number of seconds from 0 to {_MOST_S}.")
         return usual
-    return float(told)
+    return float(seconds)

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from sync.conferences import Context, Secret
+from sync.conferences import Context
 from sync.conferences.http import Answer, Http
-from sync.conferences.own_system import Options
+from sync.conferences.options import Options
+from sync.conferences.told import Told
 from sync.errors import Gone, Refused, Transient
 from sync.meeting import Meeting
 from sync.ports import Actual, Outcome, Target
@@ -31,6 +32,7 @@ _MODERATORS = (
     2,
     6,
 )  # constants.md, "Participant types": owner, moderator, guest with moderator permissions
+_END_OF_TIME = 2**35  # in seconds since the epoch, some thousand years on
 _NO_SUCH_API = 998  # [K] OCS has no such endpoint: with a 404, too, but it says nothing about the room
 
 
@@ -40,17 +42,14 @@ class NextcloudTalk:
     name = "nextcloud_talk"
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
-        given = Options(options, ("url", "user", "app_password"), ("lobby",))
-        url, user, password = given.url(), options.get("user", "-"), options.get("app_password", "-")
-        lobby = options.get("lobby", True)
-        if not (isinstance(user, str) and user and ":" not in user):
-            given.problem("user is not a login name: a text without a colon.")
-        if not isinstance(password, Secret) and "app_password" in options and not given.on_loopback:
-            given.problem('app_password must be kept elsewhere: {"secret": …} or {"file": …}.')
-        if not isinstance(lobby, bool):
-            given.problem("lobby is neither true nor false.")
-        given.check()
-        self._user, self._password, self._lobby = user, password, lobby
+        told = Options(options, ("url", "user", "app_password"), ("lobby",))
+        url = told.url()
+        self._user = told.text("user")
+        if ":" in self._user:
+            told.problem("user is a login name, which has no colon.")
+        self._password = told.secret("app_password")
+        self._lobby = told.flag("lobby", usual=True)
+        told.check()
         self._http = Http(
             f"{url.rstrip('/')}/ocs/v2.php/apps/spreed/api/v4/room",
             connect_s=context.connect_s,
@@ -58,7 +57,7 @@ class NextcloudTalk:
             headers={"OCS-APIRequest": "true"},
         )
         self.call_s = 4 * self._http.call_s  # an update reads, and writes up to three things
-        self.capabilities = frozenset({"title", "agenda", "read"} | ({"time"} if lobby else set()))
+        self.capabilities = frozenset({"title", "agenda", "read"} | ({"time"} if self._lobby else set()))
         parts = urlsplit(url)
         self.system = System(
             provider=self.name,
@@ -81,37 +80,15 @@ class NextcloudTalk:
     def update(self, target: Target, meeting: Meeting) -> Outcome:
         room = _Room(self._call("GET", target.id))
         room.check_that_it_may_be_changed()
-        changed: list[bool] = []
-        applied, ignored, notes = [], [], []
-        name = meeting.title.strip()[:_NAME_LIMIT]
-        if name:
-            changed.append(self._set(name != room.name, target, {"roomName": name}))
-            applied.append("title")
-        else:
-            ignored.append("title")
-            notes.append("a room cannot be without a name")
-        if meeting.agenda is not None:
-            description = meeting.agenda.strip()[:_DESCRIPTION_LIMIT]
-            changed.append(
-                self._set(
-                    description != room.description, target, {"description": description}, "description"
-                )
-            )
-            applied.append("agenda")
-        if not self._lobby or room.is_closed_by_hand:
-            ignored.append("time")
-            notes.append(
-                "its lobby was closed by hand and stays closed" if self._lobby else "lobbies are left alone"
-            )
-        else:
-            opens_at = int(meeting.start.timestamp()) if meeting.start.timestamp() > time.time() else 0
-            lobby: dict[str, object] = {"state": 1, "timer": opens_at} if opens_at else {"state": 0}
-            changed.append(self._set(opens_at != room.opens_at, target, lobby, "webinar", "lobby"))
-            applied.append("time")
+        told = Told()
+        changed = [
+            self._name(room, target, meeting, told),
+            self._describe(room, target, meeting, told),
+            self._guard(room, target, meeting, told),
+        ]
         if meeting.recurrence:
-            ignored.append("recurrence")
-            notes.append("a lobby guards the first occurrence only")
-        return Outcome(any(changed), tuple(applied), tuple(ignored), "; ".join(notes))
+            told.say("recurrence", "a lobby guards the first occurrence only")
+        return told.outcome(changed=any(changed))
 
     def delete(self, target: Target) -> Outcome:
         try:
@@ -120,6 +97,30 @@ class NextcloudTalk:
             return Outcome(changed=False)
         return Outcome(changed=True)
 
+    def _name(self, room: "_Room", target: Target, meeting: Meeting, told: Told) -> bool:
+        name = meeting.title.strip()[:_NAME_LIMIT]
+        told.say("title", "" if name else "a room cannot be without a name")
+        return bool(name) and self._set(name != room.name, target, {"roomName": name})
+
+    def _describe(self, room: "_Room", target: Target, meeting: Meeting, told: Told) -> bool:
+        if meeting.agenda is None:
+            return False
+        told.say("agenda")
+        description = meeting.agenda.strip()[:_DESCRIPTION_LIMIT]
+        differs = description != room.description
+        return self._set(differs, target, {"description": description}, "description")
+
+    def _guard(self, room: "_Room", target: Target, meeting: Meeting, told: Told) -> bool:
+        """The lobby: closed until the meeting starts, unless somebody closed it by hand."""
+        if not self._lobby or room.is_closed_by_hand:
+            by_hand = "its lobby was closed by hand and stays closed"
+            told.say("time", by_hand if self._lobby else "lobbies are left alone")
+            return False
+        told.say("time")
+        opens_at = int(meeting.start.timestamp()) if meeting.start.timestamp() > time.time() else 0
+        lobby: dict[str, object] = {"state": 1, "timer": opens_at} if opens_at else {"state": 0}
+        return self._set(opens_at != room.opens_at, target, lobby, "webinar", "lobby")
+
     def _set(self, differs: bool, target: Target, body: Mapping[str, object], *path: str) -> bool:
         if differs:
             self._call("PUT", target.id, *path, body=body)
@@ -127,8 +128,7 @@ class NextcloudTalk:
 
     def _call(self, method: str, *path: str, body: Mapping[str, object] | None = None) -> object:
         """The data of an answer. Whoever is no moderator is told 403, and so is told apart from a proxy's 403."""
-        password = self._password.read() if isinstance(self._password, Secret) else self._password
-        credentials = b64encode(f"{self._user}:{password}".encode()).decode()
+        credentials = b64encode(f"{self._user}:{self._password.read()}".encode()).decode()
         answer = self._http.send(method, *path, headers={"Authorization": f"Basic {credentials}"}, body=body)
         code = answer.said("ocs", "meta", "statuscode")
         if answer.status == 403 and code is not None:
@@ -155,7 +155,7 @@ class _Room:
                 raise Transient("GET: what came back is no room")
         self.description = rest.get("description")
         closed, timer = rest.get("lobbyState") == 1, rest.get("lobbyTimer")
-        self.opens_at = timer if closed and isinstance(timer, int) else 0
+        self.opens_at = timer if closed and isinstance(timer, int) and 0 <= timer < _END_OF_TIME else 0
         self.is_closed_by_hand = closed and not self.opens_at
 
     def check_that_it_may_be_changed(self) -> None:

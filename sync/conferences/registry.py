@@ -21,14 +21,10 @@ from sync.settings import ProviderSettings, SecretPlace
 T = TypeVar("T")
 
 _CONTRACT = ("name", "system", "capabilities", "call_s", "read", "update", "delete")
-_NO_PROVIDERS = {
-    "http",
-    "own_system",
-    "rest_template",
-    "zoom_recurrence",
-    "registry",
-    "token",
-}  # what is beside the providers in this folder
+_BESIDE = {  # what stands in this folder beside the providers
+    *("calls", "http", "options", "own_system", "recurrence", "registry", "token", "told"),
+    *("rest_template", "webex_times", "zoom_recurrence", "zoom_times"),
+}
 _ENTRY_POINTS = "sync.providers"
 
 
@@ -247,7 +243,7 @@ def _class(use: str) -> Callable[..., Provider]:
     """The class that `use` names. Imports its module, and no other provider's."""
     module_name, _, name = use.partition(":")
     if not name:
-        known = {module.name for module in pkgutil.iter_modules(conferences.__path__)} - _NO_PROVIDERS
+        known = {module.name for module in pkgutil.iter_modules(conferences.__path__)} - _BESIDE
         offered = {point.name: point.value for point in entry_points(group=_ENTRY_POINTS)}
         if use in known:
             module_name, name = f"{conferences.__name__}.{use}", use.title().replace("_", "")

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from sync.conferences import Context, Secret
 from sync.conferences.http import Answer, Http
-from sync.conferences.own_system import Options, shown
+from sync.conferences.options import ELSEWHERE, Options, header
+from sync.conferences.own_system import system
 from sync.conferences.rest_template import (
     FIELDS,
     LISTS,
@@ -28,7 +29,6 @@ from sync.conferences.rest_template import (
     of_meeting,
     parts_of,
     sound_fields,
-    zone_of,
 )
 from sync.errors import Gone, Refused, Transient, Unsupported, nearest
 from sync.meeting import Meeting
@@ -52,11 +52,9 @@ class Rest:
     name = "rest"
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
-        told = Options(
-            options, needed=("url", "recognise", "update", "delete"), others=("headers", "read", "gone")
-        )
+        told = Options(options, ("url", "recognise", "update", "delete"), ("headers", "read", "gone"))
         url = told.url()
-        self.system: System = told.system(self.name)
+        self.system: System = system(told, self.name)
         self._update = _Operation.of(told, "update")
         self._delete = _Operation.of(told, "delete")
         self._read = _Operation.of(told, "read") if "read" in options else None
@@ -79,12 +77,11 @@ class Rest:
         return _actual(answer, self._read.answer)
 
     def update(self, target: Target, meeting: Meeting) -> Outcome:
-        zone = zone_of(meeting.time_zone)
-        self._call(self._update, {**of_call(target), **of_meeting(meeting, zone)}).json()
+        self._call(self._update, {**of_call(target), **of_meeting(meeting)}).json()
         told, partly = self.capabilities - {"read"}, is_cut(meeting, self._update.fields)
         wanted = [word for word, value in parts_of(meeting).items() if value]
         applied = tuple(word for word in wanted if word in told and not (partly and word == "recurrence"))
-        unknown = zone is None and "time_zone" in self._update.fields
+        unknown = meeting.zone is None and "time_zone" in self._update.fields
         note = "its time zone is not known here: told in UTC" if unknown else ""
         return Outcome(True, applied, tuple(word for word in wanted if word not in applied), note)
 
@@ -103,7 +100,7 @@ class Rest:
             operation.method,
             *(str(filled(segment, values)) for segment in operation.path),
             query={name: as_text(value) for name, value in query.items() if value is not None},
-            headers={name: "".join(map(shown, parts)) for name, parts in self._headers.items()},
+            headers={name: "".join(map(_shown, parts)) for name, parts in self._headers.items()},
             body=body if isinstance(body, dict) else None,
         )
         if answer.status in self._gone:
@@ -126,9 +123,9 @@ class _Operation:
 
     @classmethod
     def of(cls, told: Options, name: str) -> "_Operation":
-        raw = told.options.get(name)
+        raw = told.told.get(name)
         if not isinstance(raw, Mapping):
-            if name in told.options:
+            if name in told.told:
                 told.problem(f"{name} is not an object.")
             return cls()
         reads = name == "read"
@@ -203,7 +200,7 @@ class _Operation:
 
 def _headers(told: Options) -> dict[str, list[str | Secret]]:
     """Each header in its parts: texts and secrets. What looks like credentials is no text."""
-    raw = told.options.get("headers", {})
+    raw = told.told.get("headers", {})
     if not isinstance(raw, Mapping):
         told.problem("headers is not an object.")
         return {}
@@ -215,11 +212,13 @@ def _headers(told: Options) -> dict[str, list[str | Secret]]:
         elif not parts or not all(isinstance(part, Secret) or _is_plain(part) for part in parts):
             told.problem(f"headers: {name} is not a text, a secret, or a list of them.")
         elif not (told.on_loopback or _has_secret(parts)) and _CREDENTIAL.search(name):
-            told.problem(
-                f'headers: {name} is not kept elsewhere: ["Bearer ", {{"secret": "projects/…/secrets/…"}}].'
-            )
+            told.problem(f'headers: {name} must be kept elsewhere, as in ["Bearer ", {ELSEWHERE}].')
         headers[name] = parts
     return headers
+
+
+def _shown(part: str | Secret) -> str:
+    return header(part) if isinstance(part, Secret) else part
 
 
 def _is_plain(part: object) -> bool:
@@ -231,7 +230,7 @@ def _has_secret(parts: list[str | Secret]) -> bool:
 
 
 def _gone(told: Options) -> frozenset[int]:
-    raw = told.options.get("gone", [404, 410])
+    raw = told.told.get("gone", [404, 410])
     if isinstance(raw, list) and all(type(status) is int and status in _GONE for status in raw):
         return frozenset(raw)
     told.problem("gone is not a list of statuses from 400 to 499; some of them always mean something else.")

@@ -8,7 +8,6 @@ recurrence) becomes null.
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from string import Formatter
-from zoneinfo import ZoneInfo
 
 from sync.conferences import Secret
 from sync.errors import Unsupported
@@ -84,9 +83,9 @@ def of_call(target: Target) -> dict[str, Value]:
     return {"conference_id": target.id, "version": target.version}
 
 
-def of_meeting(meeting: Meeting, zone: tzinfo | None) -> dict[str, Value]:
+def of_meeting(meeting: Meeting) -> dict[str, Value]:
     """What the fields stand for. An all-day meeting begins when its day does in its own zone."""
-    own = zone or UTC
+    own: tzinfo = meeting.zone or UTC
     try:
         start, end = (
             (when.replace(tzinfo=own) if meeting.all_day else when).astimezone(own)
@@ -107,7 +106,7 @@ def of_meeting(meeting: Meeting, zone: tzinfo | None) -> dict[str, Value]:
         "start_unix": int(start_utc.timestamp()),
         "end_unix": int(end_utc.timestamp()),
         "duration_minutes": -int((start_utc - end_utc).total_seconds() // 60),
-        "time_zone": meeting.time_zone if zone else "UTC",
+        "time_zone": meeting.time_zone if meeting.zone else "UTC",
         "all_day": meeting.all_day,
         "recurrence": list(meeting.recurrence),
         "rrule": rules[0] if rules else None,
@@ -116,14 +115,6 @@ def of_meeting(meeting: Meeting, zone: tzinfo | None) -> dict[str, Value]:
 
 def _moment(when: datetime) -> str:
     return when.replace(tzinfo=None).isoformat(timespec="seconds")
-
-
-def zone_of(name: str) -> tzinfo | None:
-    """The zone of this name; None for one that is not known here."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None
 
 
 def _rules(meeting: Meeting) -> list[str]:

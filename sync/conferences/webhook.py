@@ -22,9 +22,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sync.conferences import Context, Secret
+from sync.conferences import Context
 from sync.conferences.http import Answer, Http
-from sync.conferences.own_system import Options
+from sync.conferences.options import Options
+from sync.conferences.own_system import system
 from sync.errors import AuthFailed, Gone, Unsupported
 from sync.meeting import Meeting, Moved
 from sync.ports import Actual, Outcome, Reason, Target
@@ -50,16 +51,12 @@ class Webhook:
     )  # no read: a receiver is told, never asked
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
-        told = Options(options, needed=("url", "key", "recognise"), others=("format", "gone_by_status"))
+        told = Options(options, ("url", "key", "recognise"), ("format", "gone_by_status"))
         url = told.url()
-        self.system = told.system(self.name)
-        self._key = _key(told)
-        self._format = str(options.get("format", "plain"))
-        if self._format not in _FORMATS:
-            told.problem(f"format is none of {', '.join(_FORMATS)}.")
-        self._gone_by_status = options.get("gone_by_status", False)
-        if not isinstance(self._gone_by_status, bool):
-            told.problem("gone_by_status is neither true nor false.")
+        self.system = system(told, self.name)
+        self._key = told.secret("key")
+        self._format = told.choice("format", _FORMATS, "plain")
+        self._gone_by_status = told.flag("gone_by_status", usual=False)
         told.check()
         self._http = Http(url, connect_s=context.connect_s, read_s=context.read_s)
         self.call_s = self._http.call_s
@@ -98,7 +95,7 @@ class Webhook:
         content = json.dumps(message).encode()
         headers = {
             "Content-Type": _FORMATS[self._format],
-            **_signed(_id(target), int(now), content, _keys(self._key)),
+            **_signed(_id(target), int(now), content, _keys(self._key.read())),
         }
         return self._http.send("POST", headers=headers, content=content)
 
@@ -210,18 +207,9 @@ def _is_older(answer: Answer) -> bool:
 # --- Signatures ---
 
 
-def _key(told: Options) -> Secret | str:
-    key = told.options.get("key", "")
-    if isinstance(key, Secret) or (isinstance(key, str) and (told.on_loopback or "key" not in told.options)):
-        return key
-    told.problem('key is not kept elsewhere: {"secret": "projects/…/secrets/…"} or {"file": "/path"}.')
-    return ""
-
-
-def _keys(kept: Secret | str) -> list[bytes]:
-    """The keys to sign with, a line each. Raises AuthFailed, Transient."""
-    lines = (kept.read() if isinstance(kept, Secret) else kept).split()
-    keys = [_decoded(line) for line in lines]
+def _keys(kept: str) -> list[bytes]:
+    """The keys to sign with, a line each. Raises AuthFailed."""
+    keys = [_decoded(line) for line in kept.split()]
     if len(keys) not in _KEYS or not all(len(key) in _KEY_BYTES for key in keys):
         raise AuthFailed(
             "the webhook's key is not one line, or two, of whsec_ and the base64 of 24 to 64 bytes"
@@ -230,8 +218,9 @@ def _keys(kept: Secret | str) -> list[bytes]:
 
 
 def _decoded(line: str) -> bytes:
+    prefix, key = line[: len(_KEY_PREFIX)], line[len(_KEY_PREFIX) :]
     try:
-        return base64.b64decode(line.removeprefix(_KEY_PREFIX), validate=True) if _KEY_PREFIX in line else b""
+        return base64.b64decode(key, validate=True) if prefix == _KEY_PREFIX else b""
     except Error:
         return b""
 

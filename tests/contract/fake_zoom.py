@@ -118,7 +118,7 @@ class FakeZoom(FakeService):
         zone = ZoneInfo(meeting["timezone"])
         start = _moment(meeting["start_time"]).astimezone(zone).replace(tzinfo=None)
         found = {}
-        for at in _expanded(meeting["recurrence"], start, zone):
+        for at in expanded(meeting["recurrence"], start, zone):
             moment = at.replace(tzinfo=zone).astimezone(UTC)
             name = str(int(moment.timestamp() * 1000))
             exception = self.exceptions[number].get(name, {})
@@ -183,7 +183,7 @@ def _problem(body: dict[str, Any], occurrence: str) -> str:
     return ""
 
 
-def _expanded(recurrence: dict[str, Any], start: datetime, zone: ZoneInfo) -> list[datetime]:
+def expanded(recurrence: dict[str, Any], start: datetime, zone: ZoneInfo) -> list[datetime]:
     """At most seventy local starts, as dateutil has them."""
     more: dict[str, Any] = {}
     if "weekly_days" in recurrence:

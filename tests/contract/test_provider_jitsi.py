@@ -83,7 +83,7 @@ def test_a_time_is_told_by_being_in_the_ledger_and_the_rest_is_ignored_aloud(pro
         ({**OPTIONS, "early_s": -1}, "early_s is not a number of seconds"),
         ({**OPTIONS, "early_s": True}, "early_s is not a number of seconds"),
         ({**OPTIONS, "late_s": 86401}, "late_s is not a number of seconds"),
-        ({**OPTIONS, "unknown": "deny"}, "unknown is neither allow nor refuse"),
+        ({**OPTIONS, "unknown": "deny"}, "unknown is none of allow, refuse"),
         ({**OPTIONS, "early": 5}, "did you mean early_s?"),
     ],
 )

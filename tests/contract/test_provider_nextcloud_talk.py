@@ -351,8 +351,8 @@ def test_whatever_a_meeting_is_called_what_was_set_is_read_back(title: str, star
     ("options", "sentence"),
     [
         ({"url": WEB["url"]}, "the option app_password is missing"),
-        ({**WEB, "user": "a:b"}, "user is not a login name"),
-        ({**WEB, "user": 7}, "user is not a login name"),
+        ({**WEB, "user": "a:b"}, "user is a login name, which has no colon"),
+        ({**WEB, "user": 7}, "user is not a text"),
         ({**WEB, "app_password": "plain"}, "app_password must be kept elsewhere"),
         ({**WEB, "url": "http://cloud.example.com"}, "url must begin with https://"),
         ({**WEB, "lobby": "yes"}, "lobby is neither true nor false"),

@@ -11,13 +11,10 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
-from dateutil.rrule import rrulestr
-from hypothesis import given
-from hypothesis import strategies as st
 from jsonschema import validate
 
 from sync.conferences import Context, Secret
-from sync.conferences.webex import Webex, _plain
+from sync.conferences.webex import Webex
 from sync.errors import AuthFailed, Misconfigured, RateLimited, Refused, Timeout, Transient, Unsupported
 from sync.meeting import Meeting, Moved
 from sync.ports import Provider, Target
@@ -54,7 +51,7 @@ PATCH = {
     "dependentRequired": {"start": ["end"], "end": ["start"]},
     "properties": {
         "title": {"type": "string", "minLength": 1, "maxLength": 128},
-        "agenda": {"type": "string", "maxLength": 1300},
+        "agenda": {"type": ["string", "null"], "maxLength": 1300},
         "start": _TIME,
         "end": _TIME,
         "timezone": {"type": "string"},
@@ -342,25 +339,6 @@ class TestWebex(ProviderContract):
         assert outcome.note
         assert [sorted(body) for body in _patched(webex)] == [["hostEmail", "sendEmail", "title"]]
 
-    @given(
-        st.sampled_from(["DAILY", "WEEKLY", "MONTHLY"]),
-        st.integers(1, 3),
-        st.integers(0, 365),
-        st.booleans(),
-    )
-    def test_two_spellings_that_are_one_rule_expand_alike(
-        self, freq: str, interval: int, days: int, spelt: bool
-    ) -> None:
-        start = START + timedelta(days=days)
-        day = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")[start.weekday()]
-        said = {"WEEKLY": f";BYDAY={day}", "MONTHLY": f";BYMONTHDAY={start.day}"}.get(freq, "")
-        short = f"FREQ={freq}" + (f";INTERVAL={interval}" if interval > 1 or spelt else "")
-        long = f"FREQ={freq};INTERVAL={interval}{said};WKST=MO"
-        meeting = replace(SERIES, start=start)
-        assert _plain(short, meeting) == _plain(long, meeting)
-        assert rrulestr(short, dtstart=start)[:20] == rrulestr(long, dtstart=start)[:20]
-        assert _plain(short, meeting) != _plain(long.replace(f"={interval}", f"={interval + 1}", 1), meeting)
-
     # --- times ---
 
     @pytest.mark.parametrize(
@@ -494,7 +472,7 @@ class TestWebex(ProviderContract):
         with pytest.raises(error) as caught:
             provider.update(target, MEETING)
         assert "SECRET" not in str(caught.value)
-        assert getattr(caught.value, "retry_after_s", 17) == 17
+        assert not isinstance(caught.value, RateLimited) or caught.value.retry_after_s == 17
         provider.update(target, MEETING)
         actual = provider.read(target)
         assert actual is not None
@@ -515,8 +493,8 @@ class TestWebex(ProviderContract):
         self, provider: Provider, target: Target, webex: FakeWebex, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         provider.read(target)  # signs in
-        moments = iter([0.0, 0.0, provider.call_s])
-        monkeypatch.setattr("sync.conferences.webex.time", SimpleNamespace(monotonic=lambda: next(moments)))
+        moments = iter([0.0, 0.0, 0.0, provider.call_s])
+        monkeypatch.setattr("sync.conferences.calls.time", SimpleNamespace(monotonic=lambda: next(moments)))
         with pytest.raises(Transient, match="all the time"):
             provider.update(target, MEETING)
         assert not _patched(webex)
@@ -543,11 +521,12 @@ GOOD: dict[str, object] = {
     ("wrong", "says"),
     [
         ({"refresh_tokn": 1}, "refresh_tokn is not an option; did you mean refresh_token?"),
-        ({"client_secret": "in the open"}, "client_secret must be a secret or a file"),
-        ({"refresh_token": "in the open"}, "refresh_token must be a secret or a file"),
+        ({"client_secret": "in the open"}, "client_secret must be kept elsewhere"),
+        ({"refresh_token": "in the open"}, "refresh_token must be kept elsewhere"),
         ({"client_id": 5}, "client_id is not a text"),
         ({"as_host": "yes"}, "as_host is neither true nor false"),
-        ({"url": "http://webex.example"}, "url is https://host"),
+        ({"url": "http://webexapis.com"}, "url is https:// and a host of webexapis.com"),
+        ({"url": "https://webexapis.com.evil.example"}, "url is https:// and a host of webexapis.com"),
     ],
 )
 def test_options_that_cannot_work_are_said_at_once(wrong: dict[str, object], says: str) -> None:

@@ -37,13 +37,14 @@ def test_a_fault_that_passes_delays_its_conference_and_nothing_else(town: Town, 
     assert all(town.acme.has.values())
 
 
-def test_retry_after_is_honoured(town: Town) -> None:
-    town.acme.faults = [RateLimited("429", 1800.0)]
+@pytest.mark.parametrize("fault", [RateLimited("429", 1800.0), Transient("502", 1800.0)], ids=repr)
+def test_retry_after_is_honoured(town: Town, fault: SyncError) -> None:
+    town.acme.faults = [fault]
     town.meet()
     town.settle(hours=0.4)
     assert town.calls() == {"c-1": 1}
     town.settle(hours=0.2)
-    assert town.calls() == {"c-1": 2}
+    assert town.calls("update") == {"c-1": 2}
 
 
 @pytest.mark.parametrize("call", ["update", "read"])

@@ -38,9 +38,18 @@ def intended(known: Conference, now: float = NOW) -> tuple[Conference, Intent]:
 
 def test_the_first_use_makes_a_want_of_that_event() -> None:
     known = used(Conference(key(), "cal"), "cal.e1", "f1")
-    assert (known.want.version, known.want.fingerprint, known.want.leader) == (1, "f1", "cal.e1")
+    assert (known.want.fingerprint, known.want.leader) == ("f1", "cal.e1")
     assert known.pending
     assert known.wanted
+
+
+def test_versions_grow_also_over_what_was_forgotten_in_between() -> None:
+    """Receivers keep the newest version they were told: a lower one would be answered as old news."""
+    known = used(Conference(key(), "cal"), "cal.e1", "f1")
+    for change in range(100):
+        known = used(known, "cal.e1", f"g{change}", NOW + change)
+    later = used(Conference(key(), "cal"), "cal.e1", "f1", NOW + 90 * DAY)
+    assert later.want.version > known.want.version > used(Conference(key(), "cal"), "c", "f").want.version > 0
 
 
 def test_the_same_use_again_wants_nothing_new() -> None:
