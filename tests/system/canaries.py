@@ -10,6 +10,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from sync.conferences import Context, Secret
@@ -20,7 +21,7 @@ from tests.contract.loopback import Answer, Asked
 
 Json = dict[str, Any]
 
-CANARY = re.compile(r"zz[a-z0-9]{3,30}?zz", re.IGNORECASE)
+CANARY = re.compile(r"zz[a-z0-9]{3,30}?zz")
 OWNER = "zzownerzz@zzcompanyzz.example"
 SYNC_TOKEN, PAGE_TOKEN = "zzsynctokenzz", "zzpagetokenzz"
 ROOM = "zzroomzz"  # an id that is as good as the join link
@@ -29,10 +30,9 @@ KEY = "whsec_" + base64.b64encode(b"zzwebhookkeyzz" * 2).decode()
 
 def sung(text: str) -> set[str]:
     """The canaries in a text, in whatever disguise."""
-    plain = {found.lower() for found in CANARY.findall(text)}
-    in_base64 = {word for word in _ALL if any(disguise in text for disguise in _in_base64(word))}
-    in_hexadecimal = {word for word in _ALL if word.encode().hex() in text.lower()}
-    return plain | in_base64 | in_hexadecimal
+    lower = text.lower()
+    plain = {word for word in ALL if word in lower or word.encode().hex() in lower}
+    return plain | {word for word in ALL if any(disguise in text for disguise in _in_base64(word))}
 
 
 def _in_base64(word: str) -> Iterator[str]:
@@ -226,7 +226,7 @@ def _chained(said: str) -> Exception:
     return error
 
 
-_ALL = sorted(
-    set(CANARY.findall(json.dumps([event(1, "own-1"), *malformed()])))
-    | {"zzwebhookkeyzz", "zzpluginpasswordzz", SYNC_TOKEN, PAGE_TOKEN, ROOM, *CANARY.findall(OWNER)}
+# There are no others.
+ALL = frozenset(
+    CANARY.findall("".join(path.read_text().lower() for path in Path(__file__).parent.glob("*canar*.py")))
 )

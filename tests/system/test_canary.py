@@ -27,6 +27,7 @@ from sync.ports import CalendarId, WiredCalendar
 from tests.contract.emulator import emulator
 from tests.contract.fake_cloud_tasks import FakeCloudTasks
 from tests.contract.loopback import Answer, Asked, Loopback
+from tests.house.test_metrics import METRICS
 from tests.logs_page import undocumented
 from tests.system import canaries
 from tests.system.canaries import KEY, OWNER, ROOM, STORMS, SYNC_TOKEN, event, malformed, sung
@@ -148,8 +149,8 @@ class Town:
 
     # --- a day ---
 
-    def converge(self) -> None:
-        urllib3.request("POST", f"{self.worker.url}/jobs/converge", retries=False, timeout=30.0)
+    def run(self, job: str = "converge") -> None:
+        urllib3.request("POST", f"{self.worker.url}/jobs/{job}", retries=False, timeout=30.0)
 
     def notify(self) -> None:
         """As Google does, by the first channel that was opened."""
@@ -218,7 +219,7 @@ def live_through(town: Town) -> None:
     events[:] = [event(0, "own-0"), event(1, f"own-{ROOM}"), event(2, "bugs-2"), *malformed()]
     for storm in reversed(STORMS.values()):  # no channel is opened before the last, on which there is none
         town.google.storm = storm
-        town.converge()
+        town.run()
     for storm in STORMS.values():
         town.google.storm = storm
         town.look()
@@ -231,11 +232,17 @@ def live_through(town: Town) -> None:
         town.look()
         town.until(lambda told=told: len(town.provider.asked) > told)  # type: ignore[misc]
     town.storm = STORMS["no storm"]
+    while not any(
+        "since_notified_s" in record for record in town.worker.records
+    ):  # its account may still pause
+        events[0]["summary"] = f"zztitlezz of a quiet day {town.passes()}"
+        town.look()
     for at in (0, 1):
         events[at] = {"id": f"event{at}", "status": "cancelled", "summary": "zzgonezz", "etag": "zzetagzz"}
     town.look()
     town.until(lambda: town.decided("deleted"))
-    town.converge()
+    town.run()
+    town.run("sweep")
 
 
 @pytest.fixture(scope="module", params=["sqlite", "firestore"])
@@ -294,3 +301,14 @@ def test_every_record_of_a_pass_names_its_trace_though_the_framework_marks_execu
     assert {each["message"] for each in traced} >= {"request", "pass", "decision", "bug"}
     spans = {each["logging.googleapis.com/spanId"] for each in traced}
     assert {len(span) for span in spans} == {16}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_made_of_records_that_were_written_on_these_days(left: Left, name: str) -> None:
+    metric = METRICS[name]
+    counted = [each for each in left.records if each["message"] in metric["records"]]
+    if value := metric.get("value"):
+        counted = [each for each in counted if isinstance(each.get(value), int | float) and each[value] >= 0]
+    assert counted
+    labels = [{field: each.get(field) for field in metric["labels"].values()} for each in counted]
+    assert any(None not in each.values() for each in labels)
