@@ -62,21 +62,22 @@ def enrol(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolm
 
 def withdraw(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolment, owner: str) -> None:
     """Judge, let go and stop the channels. Safe to repeat. Raises Transient when the queue should try again."""
-    name = calendar_key(outside.store.salt(), asked.calendar_id)
+    store = outside.store
+    name = calendar_key(store.salt(), asked.calendar_id)
     if _judged(outside, policy, asked) is None:
-        _log(Ask.WITHDRAW, name, "refused: not the caller's")
+        _log(Ask.WITHDRAW, name, _REFUSED)
         return
-    record = remove(outside, policy, name, asked.asked_at, owner)
+    remove(outside, policy, name, asked.asked_at, owner)
+    record = store.calendar(name)
     if record is not None and not record.active:
         tend.look_after(outside, policy, key, known, record, "")
 
 
-def remove(
-    outside: Outside, policy: Policy, calendar_key: str, asked_at: float, owner: str
-) -> CalendarRecord | None:
-    """Look after this calendar no longer: nothing of it is deleted. Returns its record as it stands then.
+def remove(outside: Outside, policy: Policy, calendar_key: str, asked_at: float, owner: str) -> str:
+    """Look after this calendar no longer: nothing of it is deleted. Its channels are left to converge.
 
-    Safe to repeat. Raises Transient while a pass is over it, and where it goes on in another go.
+    Returns what came of it, in a word: withdrawn, wired or overtaken. Safe to repeat. Raises Transient while a
+    pass is over it, and where it goes on in another go.
     """
     store = outside.store
     record = store.calendar(calendar_key)
@@ -84,13 +85,12 @@ def remove(
         stands = store.withdraw(calendar_key, asked_at)
     else:
         stands = _put_to_rest(outside, policy, calendar_key, asked_at, owner)
-    record = store.calendar(calendar_key)
-    wired = record is not None and record.label
+    wired = record is not None and bool(record.label)
     if stands and record is not None and not wired:
         _hand_over(outside, policy, calendar_key, owner)
-    outcome = "wired" if wired else "withdrawn"
-    _log(Ask.WITHDRAW, calendar_key, outcome if stands else _OVERTAKEN)
-    return record
+    outcome = _OVERTAKEN if not stands else "wired" if wired else "withdrawn"
+    _log(Ask.WITHDRAW, calendar_key, outcome)
+    return outcome
 
 
 def _put_to_rest(outside: Outside, policy: Policy, calendar_key: str, asked_at: float, owner: str) -> bool:

@@ -74,13 +74,11 @@ def look_after(
     _Converge(outside, policy, key, key_ids, record, address).converge(Verdict())
 
 
-def renew(
-    outside: Outside, policy: Policy, key: Key, known: Keys, record: CalendarRecord, address: str
-) -> None:
+def renew(outside: Outside, policy: Policy, key: Key, record: CalendarRecord, address: str) -> None:
     """A new channel, and then the end of the others. Raises as Calendar.watch."""
-    key_ids = frozenset(each.id for each in known.oldest_first)
-    _Converge(outside, policy, key, key_ids, record, address).open_one(outside.clock.now())
-    look_after(outside, policy, key, known, outside.store.calendar(record.key) or record, address)
+    converge = _Converge(outside, policy, key, (), record, address)
+    converge.open_one(outside.clock.now())
+    converge.stop(Verdict(), *(each for each in record.channels if each.state is ChannelState.OPEN))
 
 
 @contextmanager
@@ -97,9 +95,7 @@ def trial(
     try:
         yield opened
     finally:
-        with _counting_failures(Verdict(), record.key):
-            outside.calendar.stop(opened)
-            converge.change(opened)
+        converge.stop(Verdict(), opened)
 
 
 def adopt(store: Store, record: CalendarRecord, channel_id: str, resource_id: str, expires_at: float) -> None:
@@ -219,8 +215,11 @@ class _Converge:
             with _counting_failures(verdict, record.key):
                 self.open_one(now)
                 verdict.opened += 1
-        for superfluous in due.stop:
-            with _counting_failures(verdict, record.key):
+        self.stop(verdict, *due.stop)
+
+    def stop(self, verdict: Verdict, *channels: Channel) -> None:
+        for superfluous in channels:
+            with _counting_failures(verdict, self._record.key):
                 self._outside.calendar.stop(superfluous)
                 self.change(superfluous)
                 verdict.stopped += 1

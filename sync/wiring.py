@@ -107,10 +107,10 @@ class Hands:
     conferences: "Registry"
 
 
-def hands(environ: Mapping[str, str], token: "Callable[[], str] | None" = None) -> Hands:
+def hands(environ: Mapping[str, str], *, of_a_person: bool = False) -> Hands:
     """As a worker in this environment has them. Raises Misconfigured with every problem.
 
-    `token` gives an access token for the queue where no metadata server does.
+    `of_a_person`: at a command line, where no metadata server gives access tokens for the queue.
     """
     from sync.google.calendar import GoogleCalendar
     from sync.ports import Outside
@@ -123,6 +123,11 @@ def hands(environ: Mapping[str, str], token: "Callable[[], str] | None" = None) 
         call_s=chosen.times.calendar_timeout,
         details=frozenset().union(*rules.details.values()),
     )
+    token: Callable[[], str] | None = None
+    if of_a_person:
+        from sync.google.console import own_token
+
+        token = own_token
     outside = Outside(calendar, _store(chosen, clock), conferences, _queue(chosen, clock, token), clock)
     return Hands(chosen, outside, _policy(chosen, rules), _keys(chosen), conferences)
 

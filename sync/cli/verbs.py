@@ -12,7 +12,9 @@ VERBS = {
     "demo": ("sync.cli.demo", "play one day of meetings and watch their conferences follow"),
     "simulator": ("sync.simulator.command", "serve a stand-in for Google Calendar"),
     "config": ("sync.cli.config", "say what is wrong with the settings, before the doors do"),
-    "doctor": ("sync.cli.doctor", "try a provider with the worker's settings, and delete nothing"),
+    "doctor": ("sync.cli.doctor", "try the deployment, or a provider, and say what to do"),
+    "enrol": ("sync.cli.enrol", "have a calendar looked after from now on, or no longer"),
+    "watch": ("sync.cli.watch", "list, renew, stop or adopt watch channels"),
     "inspect": ("sync.cli.inspect", "say which conferences the events in a file carry"),
     "version": ("sync.cli.version", "say which version this is"),
 }

@@ -1,128 +1,23 @@
-"""`python -m sync doctor` on a whole deployment of one machine: each fault that is planted is named, and no other.
+"""`python -m sync doctor` on a whole deployment: each fault that is planted is named, and no other."""
 
-Both doors, the queue's dispatcher and the stand-in for Google are real, and speak over the loopback.
-"""
-
-import base64
-import importlib
 import json
 import os
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
 
-import functions_framework
 import pytest
 import urllib3
-from werkzeug.serving import make_server
 
 import sync.wiring
 from sync.cli import verbs
-from sync.cli.demo.conference_service import ConferenceService
-from sync.conferences.demo import Demo
-from sync.errors import AuthFailed
 from sync.local.clock import SystemClock
-from sync.local.queue import Dispatcher
-from sync.local.sqlite import SqliteStore
 from sync.ports import CalendarId, Claimed, Closing, WiredCalendar
-from sync.simulator import Simulator
-from tests.contract.loopback import Answer, Asked, Loopback
+from tests.contract.loopback import Answer, Asked
+from tests.system.house import ME, YOU, House, house, keys
 
-ROOT = Path(__file__).parents[2]
-ME, YOU = "me@example.com", "you@example.com"
+__all__ = ["house"]
+
 Capture = pytest.CaptureFixture[str]
-
-
-class Checked(Demo):
-    """Has a key, and a check of its own."""
-
-    def __init__(self, options: Any, context: Any) -> None:
-        super().__init__({"url": options["url"]}, context)
-        self.key = options["key"]
-
-    def check(self) -> str:
-        if self.key.read() != "right":
-            raise AuthFailed("GET: 401 from 127.0.0.1")
-        return "asked for the scopes: all are granted"
-
-
-def keys(number: int = 1) -> str:
-    return f"k{number}:{base64.urlsafe_b64encode(bytes([number]) * 32).decode()}\n"
-
-
-class House:
-    """A deployment, in the environment of this process."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack) -> None:
-        self.folder, self.monkeypatch, self._stack = folder, monkeypatch, stack
-        self.simulator = stack.enter_context(Simulator(push_backoff_s=0.1))
-        conferences = stack.enter_context(ConferenceService())
-        self.secret = folder / "secret"
-        self.secret.write_text("right")
-        (folder / "keys").write_text(keys())
-        options = {"url": conferences.url, "key": {"file": str(self.secret)}}
-        self.providers = {"rooms": {"use": f"{__name__}:Checked", "options": options}}
-        for name, value in {
-            "SYNC_STORE": f"sqlite:{folder / 'store.db'}",
-            "SYNC_QUEUE": "local",
-            "SYNC_CHANNEL_KEYS": str(folder / "keys"),
-            "SYNC_CONFERENCES": json.dumps({"providers": self.providers}),
-            "SYNC_CALENDAR_API": self.simulator.url,
-            "SYNC_TIMES": "bucket=0.1 margin=0.1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        importlib.reload(sync.wiring)
-        self.webhook, self.worker = self._serve("webhook"), self._serve("worker")
-        self.store = SqliteStore(
-            str(folder / "store.db"), lease_s=90.0, margin_s=20.0, grace_s=60.0, clock=SystemClock()
-        )
-        self.wire(self.webhook, WiredCalendar("me", CalendarId(ME)))
-        self.dispatching = stack.enter_context(dispatching(folder / "store.db", self.worker))
-        assert urllib3.request("GET", f"{self.webhook}status").status == 200  # it has read its settings
-        self.converge()
-
-    def _serve(self, door: str) -> str:
-        app = functions_framework.create_app(door, str(ROOT / "main.py"))
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        serving.start()
-        self._stack.callback(serving.join)
-        self._stack.callback(server.shutdown)
-        return f"http://127.0.0.1:{server.server_port}/"
-
-    def wire(self, url: str, *calendars: WiredCalendar) -> None:
-        self.store.wire(url, calendars)
-
-    def converge(self) -> None:
-        assert urllib3.request("POST", f"{self.worker}jobs/converge").status == 204
-
-    def act(self, do: str, **what: Any) -> None:
-        answer = urllib3.request("POST", f"{self.simulator.url}/_sim/act", json={"do": do, **what})
-        assert answer.status == 200, answer.data
-
-    def stand_in(self, answer: Callable[[Asked], Answer]) -> str:
-        return self._stack.enter_context(Loopback(answer)).url + "/"
-
-
-@contextmanager
-def dispatching(path: Path, worker: str) -> Iterator[Dispatcher]:
-    dispatcher = Dispatcher(str(path), worker.rstrip("/"), SystemClock(), first_backoff_s=0.1)
-    dispatcher.start()
-    try:
-        yield dispatcher
-    finally:
-        dispatcher.stop()
-
-
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    with ExitStack() as stack:
-        yield House(tmp_path, monkeypatch, stack)
-    importlib.reload(sync.wiring)
 
 
 def run(capture: Capture, wait_s: float = 30.0) -> dict[str, dict[str, str]]:
@@ -391,3 +286,59 @@ def test_people_are_told_in_lines(house: House, capsys: Capture) -> None:
     assert any(line.startswith("failed   provider rooms") for line in lines)
     assert any("fix: renew the credentials" in line for line in lines)
     assert "doctor: provider rooms failed" in written.err
+
+
+QUEUE = "projects/p/locations/europe-west1/queues/calsync"
+
+
+def job(name: str, state: str = "ENABLED", code: int = 0) -> dict[str, object]:
+    target = {"uri": f"https://worker.example/jobs/{name}"}
+    return {"name": f"x/calsync-{name}", "state": state, "status": {"code": code}, "httpTarget": target}
+
+
+@pytest.mark.parametrize(
+    ("state", "jobs", "named", "fix"),
+    [
+        ("RUNNING", [job("converge"), job("sweep")], [], ""),
+        ("PAUSED", [job("converge"), job("sweep")], ["queue"], "gcloud tasks queues resume calsync"),
+        ("RUNNING", [job("converge")], ["job sweep"], "terraform apply"),
+        (
+            "RUNNING",
+            [job("converge", "PAUSED"), job("sweep")],
+            ["job converge"],
+            "jobs resume calsync-converge",
+        ),
+        ("RUNNING", [job("converge"), job("sweep", code=7)], ["job sweep"], "jobs run calsync-sweep"),
+        ("", None, ["queue", "jobs"], "terraform apply"),
+    ],
+    ids=[
+        "all well",
+        "a queue that is paused",
+        "no job",
+        "a job that is paused",
+        "a job that fails",
+        "not there",
+    ],
+)
+def test_in_the_cloud_the_queue_and_the_jobs_tell_of_themselves(
+    house: House, capsys: Capture, state: str, jobs: list[object] | None, named: list[str], fix: str
+) -> None:
+    def cloud(asked: Asked) -> Answer:
+        if asked.method == "POST":
+            return Answer()
+        if jobs is None:
+            return Answer(404)
+        return Answer(body={"jobs": jobs} if "/jobs" in asked.path else {"state": state})
+
+    for name, value in {
+        "SYNC_QUEUE": QUEUE,
+        "SYNC_PROJECT": "p",
+        "SYNC_REGION": "europe-west1",
+        "SYNC_WORKER_URL": "https://worker.example",
+        "SYNC_DISPATCH_ACCOUNT": "dispatch@p.iam.gserviceaccount.com",
+        "SYNC_TASKS_API": house.stand_in(cloud).rstrip("/"),
+    }.items():
+        house.monkeypatch.setenv(name, value)
+    checks = run(capsys)
+    assert failed(checks) == named
+    assert not named or fix in checks[named[-1]]["fix"]

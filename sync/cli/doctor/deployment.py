@@ -60,7 +60,7 @@ class _Wanted:
 def checks(wait_s: float) -> Iterator[Check]:
     """Each as soon as it is known. `wait_s`: how long the test channel's first message may take."""
     try:
-        ours = wiring.hands(os.environ, _own_token)
+        ours = wiring.hands(os.environ, of_a_person=True)
     except Exception as error:
         yield Check("settings", FAILED, f"read the worker's settings: {_words(error)}", _SETTINGS)
         return
@@ -72,12 +72,6 @@ def checks(wait_s: float) -> Iterator[Check]:
     yield from _Deployment(ours, wait_s).checks()
     for settings in ours.settings.providers:
         yield from _provider(ours, settings)
-
-
-def _own_token() -> str:
-    from sync.google.console import own_token
-
-    return own_token()
 
 
 def _words(error: Exception) -> str:
@@ -469,10 +463,10 @@ def _secret_age(ours: Hands, name: str, place: SecretPlace) -> Check:
 
 
 def _console(ours: Hands) -> "Console":
-    from sync.google.console import Console
+    from sync.google.console import Console, own_token
 
     tasks, secrets = ours.settings.tasks_api, ours.settings.secrets_api
-    token = (lambda: "nobody") if tasks or secrets else _own_token
+    token = (lambda: "nobody") if tasks or secrets else own_token
     return Console(token, tasks_root=tasks, scheduler_root=tasks, secrets_root=secrets)
 
 

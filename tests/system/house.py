@@ -1,0 +1,124 @@
+"""A whole deployment on one machine, in the environment of this process.
+
+Both doors, the queue's dispatcher and the stand-in for Google are real, and speak over the loopback.
+"""
+
+import base64
+import importlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import pytest
+import urllib3
+from werkzeug.serving import make_server
+
+import sync.wiring
+from sync.cli.demo.conference_service import ConferenceService
+from sync.conferences.demo import Demo
+from sync.errors import AuthFailed
+from sync.local.clock import SystemClock
+from sync.local.queue import Dispatcher
+from sync.local.sqlite import SqliteStore
+from sync.ports import CalendarId, WiredCalendar
+from sync.simulator import Simulator
+from tests.contract.loopback import Answer, Asked, Loopback
+
+ROOT = Path(__file__).parents[2]
+ME, YOU = "me@example.com", "you@example.com"
+
+
+class Checked(Demo):
+    """Has a key, and a check of its own."""
+
+    def __init__(self, options: Any, context: Any) -> None:
+        super().__init__({"url": options["url"]}, context)
+        self.key = options["key"]
+
+    def check(self) -> str:
+        if self.key.read() != "right":
+            raise AuthFailed("GET: 401 from 127.0.0.1")
+        return "asked for the scopes: all are granted"
+
+
+def keys(number: int = 1) -> str:
+    return f"k{number}:{base64.urlsafe_b64encode(bytes([number]) * 32).decode()}\n"
+
+
+class House:
+    """A deployment, in the environment of this process."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+        self.folder, self.monkeypatch, self._stack = folder, monkeypatch, stack
+        self.simulator = stack.enter_context(Simulator(push_backoff_s=0.1))
+        conferences = stack.enter_context(ConferenceService())
+        self.secret = folder / "secret"
+        self.secret.write_text("right")
+        (folder / "keys").write_text(keys())
+        options = {"url": conferences.url, "key": {"file": str(self.secret)}}
+        self.providers = {"rooms": {"use": f"{__name__}:Checked", "options": options}}
+        for name, value in {
+            "SYNC_STORE": f"sqlite:{folder / 'store.db'}",
+            "SYNC_QUEUE": "local",
+            "SYNC_CHANNEL_KEYS": str(folder / "keys"),
+            "SYNC_CONFERENCES": json.dumps({"providers": self.providers}),
+            "SYNC_CALENDAR_API": self.simulator.url,
+            "SYNC_TIMES": "bucket=0.1 margin=0.1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        importlib.reload(sync.wiring)
+        self.webhook, self.worker = self._serve("webhook"), self._serve("worker")
+        self.store = SqliteStore(
+            str(folder / "store.db"), lease_s=90.0, margin_s=20.0, grace_s=60.0, clock=SystemClock()
+        )
+        self.wire(self.webhook, WiredCalendar("me", CalendarId(ME)))
+        self.dispatching = stack.enter_context(dispatching(folder / "store.db", self.worker))
+        assert urllib3.request("GET", f"{self.webhook}status").status == 200  # it has read its settings
+        self.converge()
+
+    def _serve(self, door: str) -> str:
+        app = functions_framework.create_app(door, str(ROOT / "main.py"))
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        serving.start()
+        self._stack.callback(serving.join)
+        self._stack.callback(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    def wire(self, url: str, *calendars: WiredCalendar) -> None:
+        self.store.wire(url, calendars)
+
+    def converge(self) -> None:
+        assert urllib3.request("POST", f"{self.worker}jobs/converge").status == 204
+
+    def act(self, do: str, **what: Any) -> None:
+        answer = urllib3.request("POST", f"{self.simulator.url}/_sim/act", json={"do": do, **what})
+        assert answer.status == 200, answer.data
+
+    def fault(self, **what: Any) -> None:
+        answer = urllib3.request("POST", f"{self.simulator.url}/_sim/faults", json=what)
+        assert answer.status == 200, answer.data
+
+    def stand_in(self, answer: Callable[[Asked], Answer]) -> str:
+        return self._stack.enter_context(Loopback(answer)).url + "/"
+
+
+@contextmanager
+def dispatching(path: Path, worker: str) -> Iterator[Dispatcher]:
+    dispatcher = Dispatcher(str(path), worker.rstrip("/"), SystemClock(), first_backoff_s=0.1)
+    dispatcher.start()
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    with ExitStack() as stack:
+        yield House(tmp_path, monkeypatch, stack)
+    importlib.reload(sync.wiring)
