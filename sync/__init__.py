@@ -23,6 +23,9 @@ The house, in reading order:
     write_back       where a conference is joined now, written into its events: all that we ever write
     holds            deletions that wait for a person, and what the person says
     tend             converge channels, sweep calendars
+    watching         one calendar's channels: opened, renewed, stopped
+    push             whether notifications arrive at all
+    budget           how often Google may be asked
     enrol            calendars that come and go at run time; whose they are
     reservation      Jitsi asks whether a room may open; the ledger answers
     tenure           what is done under one calendar's lease

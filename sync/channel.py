@@ -9,9 +9,9 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,7 +19,8 @@ TOKEN_MAX = 256
 _TOKEN = re.compile(r"1\.([a-z0-9]{1,16})\.([a-z2-7]{26})\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _KEY_LINE = re.compile(r"([a-z0-9]{1,16}):([A-Za-z0-9_-]{43}=?)(?:\s+(\S+))?", re.ASCII)
 _NO_KEY = b"\0" * 32  # a MAC is computed for unknown key ids too, so that time tells nothing
-_ANSWER_S = 3600.0  # an opening that nobody has finished within this time never will be
+_ANSWER_S = 3600.0  # after this, no watch call can still be on its way
+_EARLIEST, _LATEST = 0.5, 0.25  # of a channel's life is left when it is replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,9 @@ class Channel:
     resource_id: str = ""  # Google's
     expires_at: float = 0.0  # seconds since the epoch; Google's answer, not our wish
     greeted_at: float = 0.0  # when its first message had come all the way here; 0: not yet
+    lapsing: bool = (
+        False  # whoever opened it can stop it no more: it ends by itself, or serves again until then
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,27 +168,69 @@ class Due:
 
     open_one: bool
     stop: tuple[Channel, ...]
-    forget: tuple[Channel, ...]  # without a call: over by themselves, or never to be named to Google
+    forget: tuple[Channel, ...]  # without a call: they are over by themselves
+    speaks_until: float = 0.0  # when the last good channel ends; 0: there is none
 
 
-def due(channels: Sequence[Channel], now: float, address: str, subject: str, key_ids: Container[str]) -> Due:
-    """Keep one good channel: at `address`, opened by `subject`, with more than a quarter of its life left.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one calendar's channel should be like. An empty address: there should be none."""
 
-    `key_ids` are the keys that verify: what a channel says that was signed with another is refused. An empty
-    address means that this calendar is not to be watched. An unfinished opening counts as no channel: its answer
-    was lost, and the next one has a new id.
+    address: str
+    subject: str
+    key_ids: Collection[
+        str
+    ]  # the keys that verify: what a channel says that was signed with another is refused
+    fresh_ids: Collection[str]  # of these, the one that signs now, and newer ones
+    left: float = _LATEST  # the share of its life that is left when it is replaced
+
+
+def share_left(calendar_key: str) -> float:
+    """Between a half and a quarter, for each calendar another: what was opened at once is not renewed at once."""
+    return (
+        _LATEST
+        + (_EARLIEST - _LATEST) * int.from_bytes(hashlib.sha256(calendar_key.encode()).digest()[:4]) / 2**32
+    )
+
+
+def due(channels: Sequence[Channel], now: float, wish: Wish) -> Due:
+    """Keep one good channel, with enough of its life left, and replace it while it still speaks.
+
+    An unfinished opening counts as no channel: its answer was lost, and the next one has a new id. It may run all
+    the same. Google's name for the calendar is the same for all its channels: with that of another one it can be
+    stopped, as soon as no call of it can be on its way any more.
     """
-    forget = tuple(c for c in channels if _is_over(c, now))
-    running = [c for c in channels if c.state is ChannelState.OPEN and c not in forget]
-    good = [c for c in running if c.address == address and c.subject == subject and c.key_id in key_ids]
-    keep = max(good if address else (), key=lambda c: c.expires_at, default=None)
-    fresh = keep is not None and keep.expires_at - now > (keep.expires_at - keep.opened_at) / 4
-    stop = tuple(c for c in running if c is not keep and (fresh or not address))
-    return Due(open_one=bool(address) and not fresh, stop=stop, forget=forget)
+    forget = tuple(each for each in channels if _is_over(each, now))
+    rest = [each for each in channels if each not in forget]
+    running = [each for each in rest if each.state is ChannelState.OPEN]
+    speaking = [each for each in running if _speaks(each, wish)]
+    keep = max(speaking, key=lambda each: (each.key_id in wish.fresh_ids, each.expires_at), default=None)
+    fresh = keep is not None and keep.key_id in wish.fresh_ids and _left(keep, now) > wish.left
+    resource_id = next((each.resource_id for each in reversed(channels) if each.resource_id), "")
+    lost = [
+        replace(each, resource_id=resource_id)
+        for each in rest
+        if each.state is ChannelState.OPENING and now >= each.opened_at + _ANSWER_S and resource_id
+    ]
+    superfluous = [each for each in running if each is not keep and not each.lapsing]
+    return Due(
+        open_one=bool(wish.address) and not fresh,
+        stop=(*(superfluous if fresh or not wish.address else ()), *lost),
+        forget=forget,
+        speaks_until=max((each.expires_at for each in speaking), default=0.0),
+    )
+
+
+def _speaks(channel: Channel, wish: Wish) -> bool:
+    """Whether it was opened as we would open it now, and what it says is believed."""
+    as_wished = channel.address == wish.address and channel.subject == wish.subject
+    return bool(wish.address) and as_wished and channel.key_id in wish.key_ids
+
+
+def _left(channel: Channel, now: float) -> float:
+    return (channel.expires_at - now) / max(channel.expires_at - channel.opened_at, 1.0)
 
 
 def _is_over(channel: Channel, now: float) -> bool:
-    """Lapsed; or never known to be open, when no answer can be on its way any more."""
-    if channel.state is ChannelState.OPENING:
-        return now >= channel.opened_at + _ANSWER_S
-    return now >= channel.expires_at
+    """Lapsed. An opening was to last no longer than was asked for; of earlier versions' we do not know that."""
+    return now >= (channel.expires_at or channel.opened_at + _ANSWER_S)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from sync import ledger, logs, tend
+from sync import ledger, logs, watching
 from sync.channel import Key, Keys, calendar_key
 from sync.enrolment import Ask, Enrolment
 from sync.errors import AccessLost, Transient
@@ -52,7 +52,7 @@ def enrol(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolm
         return
     record = store.tend(name, _as_enrolled(name, calendar))
     if not record.label:
-        tend.look_after(outside, policy, key, known, record, store.webhook_url())
+        watching.look_after(outside, policy, key, known, record, store.webhook_url())
     if asked.conference is not None and record.active:
         _expect(outside, policy, name, asked.event_id, asked.conference, owner)
     if before is None or not before.active:
@@ -70,7 +70,7 @@ def withdraw(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enr
     remove(outside, policy, name, asked.asked_at, owner)
     record = store.calendar(name)
     if record is not None and not record.active:
-        tend.look_after(outside, policy, key, known, record, "")
+        watching.look_after(outside, policy, key, known, record, "")
 
 
 def remove(outside: Outside, policy: Policy, calendar_key: str, asked_at: float, owner: str) -> str:

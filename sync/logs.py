@@ -46,6 +46,7 @@ class Record(StrEnum):
     ENROLMENT = "enrolment"
     CONVERGE = "converge"
     CHANNEL_FAILED = "channel_failed"
+    PUSH_SILENT = "push_silent"
     SWEEP = "sweep"
     STOCK = "stock"
     QUEUE_GAVE_UP = "queue_gave_up"

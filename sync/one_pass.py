@@ -179,8 +179,13 @@ def _nothing(_book: Ledger, _now: float) -> None:
 
 
 def _due_at(tenure: Tenure, applied: Applied) -> float:
-    """When the sweep is to look again: for the next piece of work, or anyway, spread by a quarter."""
-    sweep_at = tenure.now() + tenure.policy.sweep_s * random.uniform(0.75, 1.0)
+    """When the sweep is to look again: for the next piece of work, or anyway.
+
+    Spread, and early: a sweep that fails, and some after it, must not let the interval pass.
+    """
+    record, policy = tenure.record, tenure.policy
+    often = record.unwatchable or (policy.canary and record.label == policy.canary)
+    sweep_at = tenure.now() + (policy.poll_s if often else policy.sweep_s) * random.uniform(0.6, 0.9)
     return min(sweep_at, applied.work_at) if applied.work_at is not None else sweep_at
 
 

@@ -35,6 +35,8 @@ class Policy:
     horizon_s: float  # how long an abandoned provider call may still land
     quarantine_s: float  # how long until a refused conference is tried again
     channel_life_s: float  # asked for; Google may grant less
+    poll_s: float = 900.0  # a calendar that Google does not watch, and the canary, are looked at this often
+    canary: str = ""  # the slug of a wired calendar that something changes all the time
     observing: bool = False  # decide and say, but call no provider
     delegates: bool = False  # may read a calendar as its owner, and so ask what that person may do
 

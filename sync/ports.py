@@ -133,6 +133,11 @@ class CalendarRecord:
     deletions: tuple[float, ...] = ()  # of the last day: for the brake
     channels: tuple[Channel, ...] = ()
     notified_at: float = 0.0  # the last genuine notification, by the webhook's clock; 0: none yet
+    changed_at: float = 0.0  # the last change that was found, by Google's clock
+    missed: int = 0  # looks in a row that found what a notification should have told of (sync.push)
+    unwatchable: str = ""  # why Google opens no channel: the calendar is polled
+    watch_after: float = 0.0  # when to try to open a channel again, at the earliest
+    watch_failures: int = 0  # openings in a row that came to nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,8 @@ class Progress:
     access_role: str | None = None
     work_at: float | None = None  # brought forward to this, never pushed back
     deleted_at: float | None = None
+    changed_at: float = 0.0  # of the newest change found; 0: none was
+    missed: bool = False  # a notification should have told of it
     stranger: Stranger | None = None
     starts_over: bool = False  # by a full listing: earlier strangers count no more
 
@@ -215,6 +222,15 @@ class Stock:
     held_conferences: int
     quarantined_conferences: int
     lost_conferences: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueCalendar:
+    """What a sweep needs to know of a calendar, even of one whose record is of a later version."""
+
+    key: str
+    subject: str
+    listed_at: float
 
 
 class Store(Protocol):
@@ -300,8 +316,8 @@ class Store(Protocol):
     def calendars(self) -> Sequence[CalendarRecord]:
         """Every calendar's record."""
 
-    def due_calendars(self, limit: int) -> Sequence[str]:
-        """The keys of active calendars whose `due_at` has passed, the longest due first."""
+    def due_calendars(self, limit: int) -> Sequence[DueCalendar]:
+        """Active calendars whose `due_at` has passed, the longest due first."""
 
     def wired(self) -> Wiring:
         """What Terraform wants."""
@@ -321,7 +337,8 @@ class Store(Protocol):
     def tend(
         self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
     ) -> CalendarRecord:
-        """Change what converge looks after (calendar, label, active, channels), whoever holds the lease.
+        """Change what converge looks after (calendar, label, active, channels and all about opening them),
+        whoever holds the lease.
 
         Returns the record as it stands then.
         """

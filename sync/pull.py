@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from sync import cursor, ledger, logs
+from sync import cursor, ledger, logs, push
 from sync.codes import Code
 from sync.cursor import Cursor, LastPage, PageEnd, Window
 from sync.errors import SyncTokenGone, Transient
@@ -92,6 +92,7 @@ class _Pull:
         self._stride = _BATCH  # how many of them to take at once
         self._waiting: dict[str, Item] = {}  # seen, not yet recorded
         self._early: dict[str, Event] = {}  # occurrences that were listed before their series
+        self._changed_at = 0.0  # of the newest item, if only changes were listed
         self._stranger: Stranger | None = None  # the last one on this listing, and how many there were
         self._seen = _Marks()  # of every event that concerns us, which version was listed
         self._known = _Marks()  # of every live link that a full listing has not come to, which is recorded
@@ -112,6 +113,8 @@ class _Pull:
                 bookmark,
                 self._pulled.listed_at,
                 role,
+                changed_at=self._changed_at,
+                missed=push.was_missed(self._record, self._changed_at, self._pulled.listed_at),
                 stranger=self._stranger,
                 starts_over=self._pulled.full,
             )
@@ -160,6 +163,9 @@ class _Pull:
     def _take(self, page: Page) -> None:
         self._pulled.pages += 1
         self._pulled.items += len(page.items)
+        if not self._pulled.full:
+            changes = (item.updated_at for item in page.items if isinstance(item, Event))
+            self._changed_at = max((self._changed_at, *changes))
         for item in self._read(page.items):
             if isinstance(item, Unreadable):
                 self._known.take(item.id)

@@ -24,6 +24,7 @@ from sync.ports import (
     CalendarId,
     CalendarRecord,
     Closing,
+    DueCalendar,
     EnrolledCalendar,
     Progress,
     WiredCalendar,
@@ -106,6 +107,11 @@ def calendar_document(record: CalendarRecord) -> Document:
         "deletions": list(record.deletions),
         "channels": [_channel_document(channel) for channel in record.channels],
         "notified_at": record.notified_at,
+        "changed_at": record.changed_at,
+        "missed": record.missed,
+        "unwatchable": record.unwatchable,
+        "watch_after": record.watch_after,
+        "watch_failures": record.watch_failures,
     }
 
 
@@ -133,7 +139,16 @@ def calendar_record(document: Document) -> CalendarRecord:
         deletions=tuple(stored["deletions"]),
         channels=tuple(_channel(channel) for channel in stored["channels"]),
         notified_at=stored.get("notified_at", 0.0),
+        changed_at=stored.get("changed_at", 0.0),
+        missed=stored.get("missed", 0),
+        unwatchable=stored.get("unwatchable", ""),
+        watch_after=stored.get("watch_after", 0.0),
+        watch_failures=stored.get("watch_failures", 0),
     )
+
+
+def due_calendar(document: Document) -> DueCalendar:
+    return DueCalendar(document["key"], document["calendar"]["subject"], document["listed_at"])
 
 
 def _calendar_id_document(calendar: CalendarId) -> Document:
@@ -176,6 +191,7 @@ def _channel_document(channel: Channel) -> Document:
         "resource_id": channel.resource_id,
         "expires_at": channel.expires_at,
         "greeted_at": channel.greeted_at,
+        "lapsing": channel.lapsing,
     }
 
 
@@ -190,6 +206,7 @@ def _channel(stored: Document) -> Channel:
         resource_id=stored["resource_id"],
         expires_at=stored["expires_at"],
         greeted_at=stored.get("greeted_at", 0.0),
+        lapsing=stored.get("lapsing", False),
     )
 
 
@@ -550,7 +567,9 @@ def held(record: CalendarRecord, lease: Lease, lease_s: float) -> CalendarRecord
 
 def notified(record: CalendarRecord, at: float, now: float) -> CalendarRecord:
     """A notification came at `at`, or none did (0). A clock that runs ahead must not hide that later ones fail."""
-    return replace(record, notified_at=max(record.notified_at, min(at, now)))
+    if not at:
+        return record
+    return replace(record, notified_at=max(record.notified_at, min(at, now)), missed=0)
 
 
 def knocked(record: CalendarRecord, lease_s: float) -> CalendarRecord:
@@ -569,6 +588,8 @@ def advanced(record: CalendarRecord, progress: Progress, now: float) -> Calendar
         access_role=record.access_role if progress.access_role is None else progress.access_role,
         work_at=soonest(record.work_at, progress.work_at),
         deletions=decide.recent(deletions, now),
+        changed_at=max(record.changed_at, progress.changed_at),
+        missed=record.missed + progress.missed,
         stranger=_latest(None if progress.starts_over else record.stranger, progress.stranger),
     )
 
@@ -612,6 +633,9 @@ def tended(record: CalendarRecord | None, wish: CalendarRecord, now: float) -> C
         label=wish.label,
         active=wish.active,
         channels=wish.channels,
+        unwatchable=wish.unwatchable,
+        watch_after=wish.watch_after,
+        watch_failures=wish.watch_failures,
     )
 
 

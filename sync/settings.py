@@ -34,6 +34,7 @@ VARIABLES = (
     "SYNC_DELEGATION_CLIENT",
     "SYNC_ENROL",
     "SYNC_MODE",
+    "SYNC_CANARY",
     "SYNC_CALENDAR_API",
     "SYNC_IDENTITY_API",
     "SYNC_TASKS_API",
@@ -69,6 +70,7 @@ class Times:
     connect_timeout: float = 3.0  # reaching a provider; reaching Secret Manager, and its answer
     read_timeout: float = 10.0  # a provider's answer, to its end
     sweep: float = 21600.0  # a calendar is looked at this often even if nobody asks
+    poll: float = 900.0  # ... and this often if Google does not watch it, or it is the canary
     grace: float = 3600.0  # how long a dropped conference lives on
     window: float = 86400.0  # how far a full listing looks back
     channel_life: float = 604800.0  # asked for; Google may grant less
@@ -141,6 +143,7 @@ class Settings:
     secrets_api: str  # likewise
     certs_api: str = ""  # likewise
     enrol: EnrolSettings | None = None  # None: nobody
+    canary: str = ""  # the slug of a wired calendar
     observing: bool = False  # SYNC_MODE=observe: call no provider
     providers: tuple[ProviderSettings, ...] = ()  # of a worker
     systems: tuple[System, ...] = ()  # of a worker: to be recognised beside those that are known anyway
@@ -179,6 +182,7 @@ def draft(environ: Mapping[str, str], door: Door) -> tuple[Settings, tuple[str, 
         secrets_api=reader.url("SYNC_SECRETS_API"),
         certs_api=reader.url("SYNC_CERTS_API"),
         enrol=reader.enrol(),
+        canary=reader.text("SYNC_CANARY"),
         observing=reader.observing(),
         providers=providers,
         systems=systems,

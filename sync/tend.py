@@ -1,148 +1,217 @@
-"""What keeps calendars looked at: converge brings channels to the wired state, sweep wakes what is due.
+"""What keeps calendars looked at: converge brings channels to the wanted state, sweep wakes what is due.
 
-One calendar's trouble never stops the others: it is counted in the run's verdict and tried again by the next.
+One calendar's trouble never stops the others: it is counted in the run's verdict and tried again by the next. A
+run of converge takes so many steps and no more, the most urgent first: calendars that nobody watches, then those
+whose channels have the least time left; and then what is superfluous.
 """
 
-import uuid
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
-from sync import channel, logs
-from sync.channel import Channel, ChannelState, Key, Keys
-from sync.errors import AccessLost, RateLimited, Refused, SyncError, Transient, Unsupported
+from sync import budget, channel, logs, push
+from sync.channel import Key, Keys
+from sync.errors import NewerRecord, SyncError
 from sync.policy import Policy
-from sync.ports import CalendarRecord, Outside, Store, WiredCalendar
+from sync.ports import CalendarRecord, Outside, WiredCalendar
 from sync.wake import wake
+from sync.watching import Revision, Watching
 
-_SWEPT = 500  # calendars woken by one sweep
+_STEPS = 600  # of one run, each a call to Google
+_RUN_S = 240.0  # ... within this time: the next run comes soon. So long a sweep goes on at most, too
 _STALE = 1.5  # sweep intervals without a listing
-_TOKEN_SLACK_S = 86400.0  # a token outlives the channel we ask for: its last notification may be late
-_NOT_OPENED = (AccessLost, RateLimited, Refused, Unsupported)  # after any other failure nobody knows
+_PROVISIONAL_S = 7 * 86400.0  # so long ago an add-on told of a conference that no event has ever carried
+_TOLD_OF = 100  # of those
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What one run of converge has come to."""
+    """What one run of converge has come to, and how it leaves the calendars that are to be watched."""
 
-    calendars: int = 0
+    calendars: int = 0  # wired or enrolled
     opened: int = 0
     stopped: int = 0
     failed: int = 0
+    left: int = 0  # steps that are the next run's
+    dark: int = 0  # calendars without a channel whose notifications are believed
+    polled: int = 0  # ... of which Google says that it does not watch them
+    frozen: int = 0
+    unstoppable: int = 0  # channels that end by themselves
+    shortest_life_days: float | None = None  # of the channels that are believed
 
 
 def converge(outside: Outside, policy: Policy, key: Key, known: Keys) -> Verdict:
     """Wired and enrolled calendars are watched, all others are not. Where one is both, the wire speaks.
 
-    `key` signs the tokens of new channels. A channel signed with none of the `known` keys is replaced.
+    `key` signs the tokens of new channels. A channel signed with none of the `known` keys is not believed, and
+    replaced; one signed with an older key than `key` is replaced as well.
     """
-    key_ids = frozenset(each.id for each in known.oldest_first)
-    wiring = outside.store.wired()
-    salt = outside.store.salt()
-    enrolled = (WiredCalendar("", each.calendar) for each in outside.store.enrolled())
-    wanted = {channel.calendar_key(salt, each.calendar.id): each for each in (*enrolled, *wiring.calendars)}
-    verdict = Verdict(calendars=len(wanted))
-    for calendar_key, each in wanted.items():
-        with _counting_failures(verdict, calendar_key):
-            record = outside.store.tend(calendar_key, _as_wired(calendar_key, each))
+    run = _Run(outside, policy, key, known)
+    run.take_stock()
+    run.work()
+    return run.judge()
+
+
+class _Run:
+    """One run over all calendars."""
+
+    def __init__(self, outside: Outside, policy: Policy, key: Key, known: Keys) -> None:
+        self._outside = outside
+        self._policy = policy
+        self._key = key
+        self._known = known
+        self._wanted: Mapping[str, WiredCalendar] = {}
+        self._all: list[Watching] = []
+        self._verdict = Verdict()
+        self._steps_left = _STEPS
+        self._ends_at = outside.clock.monotonic() + _RUN_S
+
+    def take_stock(self) -> None:
+        """Which calendars are wanted, and what is known of each. What differs is written at once."""
+        store = self._outside.store
+        wiring, salt = store.wired(), store.salt()
+        enrolled = (WiredCalendar("", each.calendar) for each in store.enrolled())
+        both = (*enrolled, *wiring.calendars)
+        self._wanted = {channel.calendar_key(salt, each.calendar.id): each for each in both}
+        self._verdict.calendars = len(self._wanted)
+        records = self._records()
+        for calendar_key, each in self._wanted.items():
+            record = records.pop(calendar_key, None)
             address = "" if each.paused else wiring.webhook_url
-            _Converge(outside, policy, key, key_ids, record, address).converge(verdict)
-    with _counting_failures(verdict):
-        for record in outside.store.calendars():
-            if record.key in wanted:
+            self._regard(calendar_key, record, _as_wired(calendar_key, each), address)
+        for calendar_key, record in records.items():
+            self._regard(calendar_key, record, _without_wire(record), "")
+
+    def _records(self) -> dict[str, CalendarRecord]:
+        """All there are. If one of them is of a later version, those that are wanted and can be read."""
+        store = self._outside.store
+        try:
+            return {record.key: record for record in store.calendars()}
+        except NewerRecord:
+            found = {}
+            for calendar_key in self._wanted:
+                with _counting_failures(self._verdict, calendar_key):
+                    found[calendar_key] = store.calendar(calendar_key)
+            return {calendar_key: record for calendar_key, record in found.items() if record}
+
+    def _regard(self, calendar_key: str, record: CalendarRecord | None, wish: Revision, address: str) -> None:
+        with _counting_failures(self._verdict, calendar_key):
+            if record is None or wish(record, 0.0) != record:
+                record = self._outside.store.tend(calendar_key, wish)
+            each = Watching(self._outside, self._policy, self._key, self._known, record, address)
+            self._all.append(each)
+
+    def work(self) -> None:
+        """Open first, stop afterwards; what one step fails at is left to the next run."""
+        now = self._outside.clock.now()
+        openings = [each for each in self._all if each.may_open(each.record, now)]
+        openings.sort(key=lambda each: _urgency(each, now))
+        for each in openings:
+            self._verdict.opened += self._step(each, each.open_if_due)
+        for each in self._all:
+            due = each.due(now)
+            for superfluous in due.stop:
+                self._verdict.stopped += self._step(each, partial(each.stop, superfluous))
+            if due.forget:
+                with _counting_failures(self._verdict, each.record.key):
+                    each.change(*due.forget)
+
+    def _step(self, each: Watching, step: Callable[[], bool]) -> bool:
+        """Whether it came to what it was for."""
+        if self._steps_left <= 0 or self._outside.clock.monotonic() >= self._ends_at:
+            self._verdict.left += 1
+            return False
+        self._steps_left -= 1
+        with _counting_failures(self._verdict, each.record.key):
+            return step()
+        return False
+
+    def judge(self) -> Verdict:
+        """How things stand now, in one record; and in another one if notifications do not arrive."""
+        verdict, now = self._verdict, self._outside.clock.now()
+        for each in self._all:
+            record, due = each.record, each.due(now)
+            verdict.frozen += record.active and bool(record.frozen)
+            verdict.unstoppable += sum(one.lapsing for one in record.channels if one not in due.forget)
+            if not each.watched:
                 continue
-            with _counting_failures(verdict, record.key):
-                if record.active:
-                    outside.store.tend(record.key, _without_wire(record))
-                _Converge(outside, policy, key, key_ids, record, "").converge(verdict)
-    logs.write(
-        logs.Record.CONVERGE,
-        "WARNING" if verdict.failed else "INFO",
-        calendars=verdict.calendars,
-        opened=verdict.opened,
-        stopped=verdict.stopped,
-        failed=verdict.failed,
-    )
-    return verdict
+            if not due.speaks_until:
+                verdict.dark += 1
+                verdict.polled += bool(record.unwatchable)
+                continue
+            days = (due.speaks_until - now) / 86400.0
+            shortest = verdict.shortest_life_days
+            verdict.shortest_life_days = days if shortest is None else min(shortest, days)
+        self._tell(push.liveness((each.record for each in self._all), now), now)
+        return verdict
 
-
-def look_after(
-    outside: Outside, policy: Policy, key: Key, known: Keys, record: CalendarRecord, address: str
-) -> None:
-    """Bring one calendar's channels to the wanted state. Trouble is left to the next converge."""
-    key_ids = frozenset(each.id for each in known.oldest_first)
-    _Converge(outside, policy, key, key_ids, record, address).converge(Verdict())
-
-
-def renew(outside: Outside, policy: Policy, key: Key, record: CalendarRecord, address: str) -> None:
-    """A new channel, and then the end of the others. Raises as Calendar.watch."""
-    converge = _Converge(outside, policy, key, (), record, address)
-    converge.open_one(outside.clock.now())
-    converge.stop(Verdict(), *(each for each in record.channels if each.state is ChannelState.OPEN))
-
-
-@contextmanager
-def trial(
-    outside: Outside, policy: Policy, key: Key, record: CalendarRecord, address: str, life_s: float
-) -> Iterator[Channel]:
-    """A channel beside the others, to see whether its first message comes. Raises as Calendar.watch.
-
-    Should we die, it lapses by itself, or converge stops it: it is written down like any other.
-    """
-    short = replace(policy, channel_life_s=life_s)
-    converge = _Converge(outside, short, key, (), record, address)
-    opened = converge.open_one(outside.clock.now())
-    try:
-        yield opened
-    finally:
-        converge.stop(Verdict(), opened)
-
-
-def adopt(store: Store, record: CalendarRecord, channel_id: str, resource_id: str, expires_at: float) -> None:
-    """A channel that is running and was not known: the next converge stops it, if there is a good one."""
-
-    def body(stands: CalendarRecord | None, now: float) -> CalendarRecord:
-        stands = stands or record
-        others = tuple(each for each in stands.channels if each.id != channel_id)
-        adopted = Channel(
-            id=channel_id,
-            state=ChannelState.OPEN,
-            address="",
-            key_id="",
-            subject=record.calendar.subject,
-            opened_at=now,
-            resource_id=resource_id,
-            expires_at=expires_at,
+    def _tell(self, pushed: push.Liveness, now: float) -> None:
+        verdict = self._verdict
+        notified_ago_s = round(now - pushed.notified_at) if pushed.notified_at else None
+        changed_ago_s = round(now - pushed.changed_at) if pushed.changed_at else None
+        days = verdict.shortest_life_days
+        logs.write(
+            logs.Record.CONVERGE,
+            "WARNING" if verdict.failed else "INFO",
+            calendars=verdict.calendars,
+            opened=verdict.opened,
+            stopped=verdict.stopped,
+            failed=verdict.failed,
+            left=verdict.left,
+            dark=verdict.dark,
+            polled=verdict.polled,
+            frozen=verdict.frozen,
+            unstoppable=verdict.unstoppable,
+            shortest_life_days=None if days is None else round(days, 2),
+            notified_ago_s=notified_ago_s,
+            changed_ago_s=changed_ago_s,
+            missing_notifications=pushed.missing,
         )
-        return replace(stands, channels=(*others, adopted))
+        if pushed.is_silent:
+            logs.write(
+                logs.Record.PUSH_SILENT,
+                "ERROR",
+                notified_ago_s=notified_ago_s,
+                changed_ago_s=changed_ago_s,
+                missing_notifications=pushed.missing,
+            )
 
-    store.tend(record.key, body)
 
-
-def greeted(store: Store, calendar_key: str, channel_id: str) -> None:
-    """A channel's first message has come all the way: by Google, the webhook and the queue."""
-    known = store.calendar(calendar_key)
-    if known is None:
-        return
-
-    def body(record: CalendarRecord | None, now: float) -> CalendarRecord:
-        record = record or known
-        channels = (
-            replace(each, greeted_at=now) if each.id == channel_id and not each.greeted_at else each
-            for each in record.channels
-        )
-        return replace(record, channels=tuple(channels))
-
-    store.tend(calendar_key, body)
+def _urgency(each: Watching, now: float) -> tuple[float, float]:
+    """Who is watched by nobody comes first, and of those whoever was not looked at for longest."""
+    speaks_until = each.due(now).speaks_until
+    return speaks_until, each.record.listed_at  # 0: nothing speaks
 
 
 def sweep(outside: Outside, policy: Policy) -> int:
-    """Wake the calendars that are due: those nobody has looked at lately, and those whose wake was lost."""
-    due = outside.store.due_calendars(_SWEPT)
-    for calendar_key in due:
-        wake(outside.queue, outside.clock, policy.buckets, calendar_key)
-    logs.write(logs.Record.SWEEP, woken=len(due))
-    return len(due)
+    """Wake the calendars that are due: those nobody has looked at lately, and those whose wake was lost.
+
+    As many as Google's budget allows, spread over the time to the next run, the least recently listed first.
+    """
+    due = sorted(outside.store.due_calendars(budget.MOST), key=lambda each: each.listed_at)
+    ends_at = outside.clock.monotonic() + _RUN_S
+    woken = failed = 0
+    for calendar, wait_s in zip(due, budget.spread([each.subject for each in due]), strict=True):
+        if wait_s is None or outside.clock.monotonic() >= ends_at:
+            continue
+        try:
+            at = outside.clock.now() + wait_s
+            wake(outside.queue, outside.clock, policy.buckets, calendar.key, at)
+            woken += 1
+        except SyncError as error:
+            failed, why = failed + 1, str(error)
+    provisional = outside.store.provisional_links(outside.clock.now() - _PROVISIONAL_S, _TOLD_OF)
+    logs.write(
+        logs.Record.SWEEP,
+        "WARNING" if failed else "INFO",
+        woken=woken,
+        left=len(due) - woken - failed,
+        failed=failed,
+        why=why if failed else "",
+        provisional_links=len(provisional),
+    )
+    return woken
 
 
 def take_stock(outside: Outside, policy: Policy) -> None:
@@ -183,86 +252,3 @@ def _counting_failures(verdict: Verdict, calendar_key: str = "") -> Iterator[Non
     except SyncError as error:
         verdict.failed += 1
         logs.write(logs.Record.CHANNEL_FAILED, "WARNING", calendar=calendar_key, why=str(error))
-
-
-class _Converge:
-    """One calendar's channels."""
-
-    def __init__(
-        self,
-        outside: Outside,
-        policy: Policy,
-        key: Key,
-        key_ids: Container[str],
-        record: CalendarRecord,
-        address: str,
-    ) -> None:
-        self._outside = outside
-        self._policy = policy
-        self._key = key
-        self._key_ids = key_ids
-        self._record = record
-        self._address = address  # empty: not to be watched
-
-    def converge(self, verdict: Verdict) -> None:
-        """Each step for itself: one that fails is left to the next run, and the others are taken all the same."""
-        record, now = self._record, self._outside.clock.now()
-        due = channel.due(record.channels, now, self._address, record.calendar.subject, self._key_ids)
-        if due.forget:
-            with _counting_failures(verdict, record.key):
-                self.change(*due.forget)
-        if due.open_one and not record.frozen:  # what cannot be read cannot be watched either
-            with _counting_failures(verdict, record.key):
-                self.open_one(now)
-                verdict.opened += 1
-        self.stop(verdict, *due.stop)
-
-    def stop(self, verdict: Verdict, *channels: Channel) -> None:
-        for superfluous in channels:
-            with _counting_failures(verdict, self._record.key):
-                self._outside.calendar.stop(superfluous)
-                self.change(superfluous)
-                verdict.stopped += 1
-
-    def open_one(self, now: float) -> Channel:
-        """Written down before the call: a channel whose answer is lost is then still known by its id.
-
-        Its first notification may arrive before the answer; its token needs no record to be verified.
-        """
-        opening = Channel(
-            id=uuid.uuid4().hex,
-            state=ChannelState.OPENING,
-            address=self._address,
-            key_id=self._key.id,
-            subject=self._record.calendar.subject,
-            opened_at=now,
-        )
-        self.change(new=opening)
-        life_s = self._policy.channel_life_s
-        token = channel.mint(self._key, opening.id, self._record.key, int(now + life_s + _TOKEN_SLACK_S))
-        calendar = self._outside.calendar
-        try:
-            watch = calendar.watch(self._record.calendar, opening.id, token, self._address, life_s)
-        except _NOT_OPENED:
-            self.change(opening)
-            raise
-        opened = replace(
-            opening, state=ChannelState.OPEN, resource_id=watch.resource_id, expires_at=watch.expires_at
-        )
-        self.change(opening, new=opened)
-        wake(self._outside.queue, self._outside.clock, self._policy.buckets, self._record.key)
-        return opened
-
-    def change(self, *gone: Channel, new: Channel | None = None) -> None:
-        gone_ids = {each.id for each in gone}
-
-        def body(record: CalendarRecord | None, _now: float) -> CalendarRecord:
-            if record is None:
-                raise Transient(f"calendar {self._record.key} is not in the store any more")
-            others = tuple(each for each in record.channels if each.id not in gone_ids)
-            if new is None:
-                return replace(record, channels=others)
-            greeted_at = max((each.greeted_at for each in record.channels if each.id == new.id), default=0.0)
-            return replace(record, channels=(*others, replace(new, greeted_at=greeted_at)))
-
-        self._outside.store.tend(self._record.key, body)

@@ -295,6 +295,8 @@ def _policy(chosen: Settings, rules: "Rules") -> "Policy":
         horizon_s=times.horizon,
         quarantine_s=times.quarantine,
         channel_life_s=times.channel_life,
+        poll_s=times.poll,
+        canary=chosen.canary,
         observing=chosen.observing,
         delegates=bool(chosen.delegation),
     )

@@ -6,7 +6,7 @@ import os
 import re
 import uuid
 
-from sync import enrol, enrolment, logs, tend
+from sync import enrol, enrolment, logs, tend, watching
 from sync.enrolment import Ask, Enrolment
 from sync.errors import Rejected
 from sync.keyfile import KeyFile
@@ -50,7 +50,7 @@ class Work:
             case "sync":
                 raise Rejected("a sync task's subject must be a calendar key")
             case "hello" if found := _CHANNEL.fullmatch(subject):
-                tend.greeted(self._outside.store, found[1], found[2])
+                watching.greeted(self._outside.store, found[1], found[2])
             case "hello":
                 raise Rejected("a hello task's subject must be a calendar key and a channel id")
             case Ask.ENROL | Ask.WITHDRAW:

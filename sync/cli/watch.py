@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
-from sync import tend, wiring
+from sync import watching, wiring
 from sync.channel import Channel, ChannelState, calendar_key
 from sync.cli.verbs import Parser, complain
 from sync.errors import Misconfigured, SyncError
@@ -103,14 +103,14 @@ def _renew(ours: Hands, arguments: Namespace) -> str:
         )
     if not record.active:
         raise _Wrong("this calendar is paused or taken back", "python -m sync enrol has it looked after")
-    tend.renew(ours.outside, ours.policy, ours.keys.signing_key(), record, url)
+    watching.renew(ours.outside, ours.policy, ours.keys.signing_key(), record, url)
     return f"{_name(record)}: a new channel is open, and no other"
 
 
 def _stop(ours: Hands, arguments: Namespace) -> str:
     record = _named(ours, arguments.calendar)
     keys = ours.keys
-    tend.look_after(ours.outside, ours.policy, keys.signing_key(), keys.keys, record, "")
+    watching.look_after(ours.outside, ours.policy, keys.signing_key(), keys.keys, record, "")
     left = _named(ours, record.key).channels
     running = sum(channel.state is ChannelState.OPEN for channel in left)
     if running:
@@ -123,7 +123,7 @@ def _adopt(ours: Hands, arguments: Namespace) -> str:
     if any(each.id == arguments.channel for each in record.channels):
         raise _Wrong("that channel is known already", f"python -m sync watch list {arguments.calendar}")
     expires_at = ours.outside.clock.now() + _WEEK_S
-    tend.adopt(ours.outside.store, record, arguments.channel, arguments.resource, expires_at)
+    watching.adopt(ours.outside.store, record, arguments.channel, arguments.resource, expires_at)
     return f"{_name(record)}: noted; converge stops it as soon as another one is open"
 
 

@@ -69,6 +69,7 @@ from sync.ports import (
     Claimed,
     Clock,
     Closing,
+    DueCalendar,
     EnrolledCalendar,
     Forgotten,
     Idle,
@@ -309,10 +310,10 @@ class FirestoreStore:
     def calendars(self) -> Sequence[CalendarRecord]:
         return [records.calendar_record(document) for document in self._every(self._where("calendars"))]
 
-    def due_calendars(self, limit: int) -> Sequence[str]:
+    def due_calendars(self, limit: int) -> Sequence[DueCalendar]:
         active = self._where("calendars", active=True)
         due = active.where(filter=FieldFilter("due_at", "<=", self.now())).order_by("due_at")
-        return [found.id for found in self._query(due.limit(limit))]
+        return [records.due_calendar(_content(found)) for found in self._query(due.limit(limit))]
 
     # --- Accounts ---
 

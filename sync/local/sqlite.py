@@ -27,6 +27,7 @@ from sync.ports import (
     Claimed,
     Clock,
     Closing,
+    DueCalendar,
     EnrolledCalendar,
     Forgotten,
     Idle,
@@ -369,9 +370,9 @@ class SqliteStore:
         query = "SELECT document FROM calendars ORDER BY key"
         return [records.calendar_record(document) for document in self._query(query)]
 
-    def due_calendars(self, limit: int) -> Sequence[str]:
+    def due_calendars(self, limit: int) -> Sequence[DueCalendar]:
         query = "SELECT document FROM calendars WHERE active AND due_at <= ? ORDER BY due_at, key LIMIT ?"
-        return [document["key"] for document in self._query(query, self._clock.now(), limit)]
+        return [records.due_calendar(each) for each in self._query(query, self._clock.now(), limit)]
 
     # --- Accounts ---
 

@@ -27,6 +27,7 @@ from sync.ports import (
     Claimed,
     Clock,
     Closing,
+    DueCalendar,
     EnrolledCalendar,
     Forgotten,
     Idle,
@@ -68,6 +69,10 @@ def record_of(store: Store, key: str = CAL) -> CalendarRecord:
     record = store.calendar(key)
     assert record is not None
     return record
+
+
+def due(store: Store, limit: int = 9) -> list[str]:
+    return [each.key for each in store.due_calendars(limit)]
 
 
 def put(store: Store, hold: Hold, *items: Link | Conference, progress: Progress | None = None) -> None:
@@ -170,9 +175,9 @@ class StoreContract:
             pass_time(LEASE_S - 1)
             hold = stay(hold)
         pass_time(LEASE_S - 1)
-        assert store.due_calendars(9) == []
+        assert due(store) == []
         pass_time(LEASE_S)
-        assert store.due_calendars(9) == [CAL]
+        assert due(store) == [CAL]
 
     def test_a_wake_that_finds_the_lease_taken_has_the_sweep_look_when_that_lease_ends(
         self, store: Store, pass_time: PassTime
@@ -181,9 +186,9 @@ class StoreContract:
         claimed(store)
         store.claim(CAL, "another")
         pass_time(LEASE_S - 1)
-        assert store.due_calendars(9) == []
+        assert due(store) == []
         pass_time(1)
-        assert store.due_calendars(9) == [CAL]
+        assert due(store) == [CAL]
 
     def test_a_wake_that_finds_the_lease_taken_is_seen_by_the_closing_write(self, store: Store) -> None:
         know(store, CAL)
@@ -558,11 +563,17 @@ class StoreContract:
             claim = claimed(store, key)
             store.close(claim.hold, 0, Closing(due_at=claim.now + wait, work_at=None))
         store.tend("inactive", constantly(replace(record_of(store, "inactive"), active=False)))
-        assert store.due_calendars(9) == []
+        assert due(store) == []
         pass_time(20)
-        assert store.due_calendars(9) == [OTHER_CAL, CAL]
-        assert store.due_calendars(1) == [OTHER_CAL]
+        assert due(store) == [OTHER_CAL, CAL]
+        assert due(store, 1) == [OTHER_CAL]
         assert {record.key for record in store.calendars()} == {CAL, OTHER_CAL, "inactive", "future"}
+
+    def test_a_due_calendar_says_as_whom_it_is_read_and_when_it_was_last_listed(self, store: Store) -> None:
+        store.tend(CAL, constantly(CalendarRecord(CAL, CalendarId("room@example.org", "ada@example.org"))))
+        hold = claimed(store).hold
+        store.close(hold, 0, Closing(due_at=0.0, work_at=None, progress=Progress(listed_at=7.0)))
+        assert store.due_calendars(9) == [DueCalendar(CAL, "ada@example.org", 7.0)]
 
     # --- Converge ---
 
@@ -572,7 +583,7 @@ class StoreContract:
             return CalendarRecord(CAL, CalendarId("room@example.org"), "room", channels=(CHANNEL,))
 
         store.tend(CAL, first)
-        assert store.due_calendars(9) == [CAL]
+        assert due(store) == [CAL]
         assert (record_of(store).label, record_of(store).channels) == ("room", (CHANNEL,))
 
     def test_tending_and_a_pass_lose_nothing_of_each_other(self, store: Store) -> None:

@@ -189,7 +189,7 @@ def test_all_that_version_1_stored_is_found(store: Store) -> None:
     assert [each.key for each in store.due_conferences(ROOM, 1767600300.0, 9)] == [OTTER]
     assert len(list(store.live_links(ROOM))) == 2
     assert [link.conference for link in store.doubted_links(ROOM, 9)] == [OTTER]
-    assert set(store.due_calendars(9)) == {record.key for record in store.calendars()}
+    assert {each.key for each in store.due_calendars(9)} == {record.key for record in store.calendars()}
 
 
 def test_a_pass_writes_the_records_of_version_1_again_and_loses_nothing(store: Store, path: Path) -> None:

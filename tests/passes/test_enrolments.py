@@ -453,6 +453,7 @@ def test_coming_and_going_may_be_interrupted_anywhere(office: Office, late: bool
         assert number < 60
         asked = office.ask(YOU, event_id="e", conference=ConferenceKey("acme", "c-9"))
         come = interrupted(office, number, late, lambda asked=asked: office.come(asked))  # type: ignore[misc]
+        office.clock.advance(300)
         office.converge()
         office.settle(hours=0.1)
         assert office.watched(office.yours) or len(office.record(office.yours).channels) == 2, number

@@ -19,6 +19,7 @@ from sync.ports import (
     Claimed,
     Clock,
     Closing,
+    DueCalendar,
     EnrolledCalendar,
     Forgotten,
     Idle,
@@ -212,10 +213,11 @@ class MemoryStore:
     def calendars(self) -> Sequence[CalendarRecord]:
         return [self._kept.calendars[key] for key in sorted(self._kept.calendars)]
 
-    def due_calendars(self, limit: int) -> Sequence[str]:
+    def due_calendars(self, limit: int) -> Sequence[DueCalendar]:
         now = self._kept.now()
-        due = [(each.due_at, each.key) for each in self._kept.calendars.values() if each.active]
-        return [key for at, key in sorted(due) if at <= now][:limit]
+        due = [each for each in self._kept.calendars.values() if each.active and each.due_at <= now]
+        due.sort(key=lambda each: (each.due_at, each.key))
+        return [DueCalendar(each.key, each.calendar.subject, each.listed_at) for each in due[:limit]]
 
     # --- Accounts ---
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from unittest.mock import patch
 
-from sync import logs, tend
+from sync import logs, tend, watching
 from sync.channel import Key, Keys
 from sync.decide import Brake
 from sync.errors import SyncError
@@ -278,7 +278,7 @@ class Story:
         process, outside = self._worker("worker")
         if task.kind == "hello":
             calendar_key, _, channel_id = task.subject.partition(".")
-            tend.greeted(outside.store, calendar_key, channel_id)
+            watching.greeted(outside.store, calendar_key, channel_id)
             return
         one_pass(outside, self.policy, task.subject, process.name, task.generation, task.notified_at)
 

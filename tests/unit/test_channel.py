@@ -1,6 +1,8 @@
 """Channels: a token proves what it says and nothing else does, and each calendar keeps one good channel."""
 
 import base64
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,15 +13,16 @@ from sync.channel import (
     Channel,
     ChannelState,
     Claims,
-    Due,
     Key,
     Keys,
     TokenProblem,
+    Wish,
     calendar_key,
     due,
     key_id_of,
     mint,
     parse_keys,
+    share_left,
     verify,
 )
 
@@ -239,12 +242,16 @@ def channel(
 ) -> Channel:
     """Opened a day ago for a week, unless told otherwise; times in seconds from now."""
     if state is ChannelState.OPENING:
-        return Channel(name, state, address, key, subject, NOW + opened)
+        return Channel(name, state, address, key, subject, NOW + opened, expires_at=NOW + opened + 7 * DAY)
     return Channel(name, state, address, key, subject, NOW + opened, "resource", NOW + expires)
 
 
-def is_due(*channels: Channel, address: str = HERE) -> tuple[bool, set[str], set[str]]:
-    decided = due(channels, NOW, address, "ada", {"k1", "k2"})
+WISH = Wish(HERE, "ada", {"k1", "k2"}, {"k1", "k2"})
+NOWHERE = replace(WISH, address="")
+
+
+def is_due(*channels: Channel, wish: Wish = WISH) -> tuple[bool, set[str], set[str]]:
+    decided = due(channels, NOW, wish)
     return decided.open_one, {each.id for each in decided.stop}, {each.id for each in decided.forget}
 
 
@@ -295,33 +302,97 @@ def test_one_good_channel_is_kept_and_the_next_is_open_before_it_is_stopped(
 OVER = [
     pytest.param(channel("x", expires=0), True, id="lapsed this second"),
     pytest.param(channel("x", expires=1, address=ELSEWHERE), False, id="lapses in a second"),
-    pytest.param(channel("x", state=ChannelState.OPENING, opened=-3600), True, id="its answer never came"),
-    pytest.param(channel("x", state=ChannelState.OPENING, opened=-3599), False, id="its answer may come"),
+    pytest.param(
+        channel("x", state=ChannelState.OPENING, opened=-7 * DAY), True, id="it cannot run any more"
+    ),
+    pytest.param(channel("x", state=ChannelState.OPENING, opened=1 - 7 * DAY), False, id="it may run"),
+    pytest.param(
+        replace(channel("x", state=ChannelState.OPENING, opened=-3600), expires_at=0.0),
+        True,
+        id="an earlier version's, whose answer never came",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("old", "over"), OVER)
-@pytest.mark.parametrize("address", [HERE, ""])
+@pytest.mark.parametrize("wish", [WISH, NOWHERE], ids=["watched", "not watched"])
 @pytest.mark.parametrize("beside", [[], [channel()]], ids=["alone", "beside a good one"])
 def test_what_is_over_is_forgotten_whatever_else_there_is(
-    old: Channel, over: bool, address: str, beside: list[Channel]
+    old: Channel, over: bool, wish: Wish, beside: list[Channel]
 ) -> None:
-    _, stop, forgotten = is_due(old, *beside, address=address)
+    _, stop, forgotten = is_due(old, *beside, wish=wish)
     assert forgotten == ({"x"} if over else set())
     assert not stop & forgotten
 
 
-def test_an_unfinished_opening_is_neither_a_channel_nor_can_it_be_stopped() -> None:
-    lost = channel("lost", state=ChannelState.OPENING, opened=-60)
+def test_an_unfinished_opening_is_no_channel_and_while_its_answer_may_come_it_cannot_be_stopped() -> None:
+    lost = channel("lost", state=ChannelState.OPENING, opened=-3599)
     assert is_due(lost) == (True, set(), set())
     assert is_due(lost, channel()) == (False, set(), set())
-    assert is_due(lost, address="") == (False, set(), set())
+    assert is_due(lost, wish=NOWHERE) == (False, set(), set())
+
+
+@pytest.mark.parametrize("wish", [WISH, NOWHERE], ids=["watched", "not watched"])
+def test_an_opening_whose_answer_was_lost_is_stopped_by_the_name_that_google_has_for_the_calendar(
+    wish: Wish,
+) -> None:
+    lost = channel("lost", state=ChannelState.OPENING, opened=-3600)
+    assert due([lost], NOW, wish).stop == ()
+    for known in (channel(), channel(expires=0)):  # also if that other one has lapsed
+        assert replace(lost, resource_id="resource") in due([lost, known], NOW, wish).stop
 
 
 def test_without_an_address_every_channel_is_stopped_and_none_opened() -> None:
-    assert is_due(channel(), channel("two", subject="bob"), address="") == (False, {"one", "two"}, set())
+    assert is_due(channel(), channel("two", subject="bob"), wish=NOWHERE) == (False, {"one", "two"}, set())
 
 
+def test_what_cannot_be_stopped_is_not_asked_to_again_and_serves_if_it_is_wanted_after_all() -> None:
+    lapsing = replace(channel(), lapsing=True)
+    assert is_due(lapsing, wish=NOWHERE) == (False, set(), set())
+    assert is_due(lapsing, channel("two", opened=0, expires=7 * DAY)) == (False, set(), set())
+    assert is_due(lapsing) == (False, set(), set())
+    assert is_due(replace(lapsing, address=ELSEWHERE)) == (True, set(), set())
+
+
+def test_a_channel_signed_with_an_older_key_is_replaced_and_speaks_until_then() -> None:
+    rotated = replace(WISH, fresh_ids={"k2"})
+    assert is_due(channel(), wish=rotated) == (True, set(), set())
+    assert due([channel()], NOW, rotated).speaks_until == NOW + 6 * DAY
+    newer = channel("new", opened=0, expires=DAY, key="k2")
+    assert is_due(channel(), newer, wish=rotated) == (False, {"one"}, set())
+
+
+@pytest.mark.parametrize(
+    ("known", "until"),
+    [
+        ([], 0.0),
+        ([channel(address=ELSEWHERE)], 0.0),
+        ([channel(key="gone")], 0.0),
+        ([channel(subject="bob")], 0.0),
+        ([channel(expires=0)], 0.0),
+        ([channel(state=ChannelState.OPENING)], 0.0),
+        ([channel(), channel("two", expires=7 * DAY)], NOW + 7 * DAY),
+    ],
+)
+def test_a_calendar_is_dark_unless_a_channel_speaks_that_is_believed(
+    known: list[Channel], until: float
+) -> None:
+    assert due(known, NOW, WISH).speaks_until == until
+    assert due(known, NOW, NOWHERE).speaks_until == 0.0
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyz234567", min_size=26, max_size=26))
+def test_a_channel_is_renewed_with_a_quarter_to_a_half_of_its_life_left(key: str) -> None:
+    assert 0.25 <= share_left(key) < 0.5
+    assert share_left(key) == share_left(key)
+
+
+def test_a_thousand_channels_of_one_moment_are_not_renewed_in_one_hour() -> None:
+    hours = Counter(int(share_left(calendar_key(b"salt", f"{n}@example.com")) * 7 * 24) for n in range(1000))
+    assert max(hours.values()) < 50
+
+
+ONE_KEY = Wish(HERE, "ada", {"k1"}, {"k1"})
 channels = st.lists(
     st.builds(
         channel,
@@ -349,19 +420,22 @@ def is_live(each: Channel) -> bool:
 
 @given(channels)
 def test_no_channel_is_stopped_before_a_good_one_is_there(known: list[Channel]) -> None:
-    decided = due(known, NOW, HERE, "ada", {"k1"})
-    rest = [each for each in known if each not in decided.stop]
-    assert not decided.stop or any(is_live(each) for each in rest)
-    assert not (decided.stop and decided.open_one)
+    decided = due(known, NOW, ONE_KEY)
+    stopped = {each.id for each in decided.stop if each.state is ChannelState.OPEN}
+    rest = [each for each in known if each.id not in stopped]
+    assert not stopped or any(is_live(each) for each in rest)
+    assert not (stopped and decided.open_one)
 
 
 @given(channels)
 def test_a_new_channel_settles_everything(known: list[Channel]) -> None:
     """After opening, and then stopping, there is exactly one channel; but for answers that may still come."""
-    if due(known, NOW, HERE, "ada", {"k1"}).open_one:
+    if due(known, NOW, ONE_KEY).open_one:
         known = [*known, channel("new", opened=0, expires=31 * DAY)]
-    decided = due(known, NOW, HERE, "ada", {"k1"})
-    rest = [each for each in known if each not in decided.stop + decided.forget]
+    decided = due(known, NOW, ONE_KEY)
+    gone = {each.id for each in decided.stop + decided.forget}
+    rest = [each for each in known if each.id not in gone]
     assert len([each for each in rest if each.state is ChannelState.OPEN]) == 1
     assert all(each.opened_at > NOW - 3600 for each in rest if each.state is ChannelState.OPENING)
-    assert due(rest, NOW, HERE, "ada", {"k1"}) == Due(open_one=False, stop=(), forget=())
+    settled = due(rest, NOW, ONE_KEY)
+    assert (settled.open_one, settled.stop, settled.forget) == (False, (), ())

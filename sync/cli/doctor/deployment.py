@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from sync import tend, wiring
+from sync import watching, wiring
 from sync.channel import Channel, ChannelState, calendar_key, mint
 from sync.cli.doctor import provider
 from sync.cli.doctor.check import FAILED, OK, SKIPPED, Check
@@ -305,7 +305,7 @@ class _Deployment:
         record = self._outside.store.calendar(wanted.key) or CalendarRecord(wanted.key, wanted.calendar)
         ours, key = self._ours, self._ours.keys.signing_key()
         try:
-            with tend.trial(ours.outside, ours.policy, key, record, self._url, _TRIAL_S) as channel:
+            with watching.trial(ours.outside, ours.policy, key, record, self._url, _TRIAL_S) as channel:
                 if self._greeted(channel, wanted.key):
                     return Check(
                         "push", OK, f"{tried}: its first message came through webhook, queue and worker"
