@@ -15,7 +15,7 @@ from tests.simulation.story import Ending, play
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 STUCK_S = 120.0
-SHARES = {"chaos": 6, "noaudit": 5, "pure": 3, "channels": 1}
+SHARES = {"chaos": 6, "noaudit": 5, "comers": 1, "pure": 3, "channels": 1}
 
 Title = tuple[int, str]  # a seed and its profile
 Play = Callable[[int, str], Ending]

@@ -132,6 +132,15 @@ class WorldCalendar:
         written = self._world.get(SYNC, calendar.id, version.event_id)
         return str(shapes.event(self._world, SYNC, written)["etag"])
 
+    def access_role(self, calendar: CalendarId) -> str:
+        try:
+            role = self._world.open(SYNC, calendar.id).role(SYNC)
+        except ApiError as error:
+            raise AccessLost(str(error)) from None
+        if role in HIDING:
+            raise AccessLost("the role hides the events")
+        return role
+
     def watch(self, calendar: CalendarId, channel_id: str, token: str, address: str, life_s: float) -> Watch:
         body = {"id": channel_id, "type": "web_hook", "address": address, "token": token}
         try:

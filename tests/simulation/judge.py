@@ -184,6 +184,12 @@ class Judge:
         for conference in conferences:
             self._changed_at[conference] = self._nature.schedule.now
 
+    def lost_sight_of(self, calendar: str) -> None:
+        """It comes or goes: whatever its events have used may stay for ever, and nobody need be told of it."""
+        for (name, _), carried in self._carried.items():
+            if name == calendar:
+                self.left |= carried
+
     def _conference(self, copy: Copy) -> str:
         """What this copy carries; every write makes a new one."""
         place = copy.calendar, copy.id

@@ -262,9 +262,9 @@ class MemoryStore:
         self, calendar_key: str, body: Callable[[CalendarRecord | None, float], CalendarRecord]
     ) -> CalendarRecord:
         now, record = self._kept.now(), self._kept.calendars.get(calendar_key)
-        if record is None:
-            self._kept.witness.appeared(calendar_key)
         tended = self._kept.calendars[calendar_key] = records.tended(record, body(record, now), now)
+        if record is None or (tended.active and not record.active):
+            self._kept.witness.appeared(calendar_key)
         return tended
 
     def forget(self, calendar_key: str) -> Forgotten:

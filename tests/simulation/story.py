@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from random import Random
 from unittest.mock import patch
 
-from sync import logs, tend, watching
+from sync import enrol, enrolment, logs, tend, watching
 from sync.channel import Key, Keys
 from sync.decide import Brake
+from sync.enrolment import Ask, Enrolment
 from sync.errors import SyncError
 from sync.one_pass import one_pass
 from sync.policy import Backoff, Policy
 from sync.ports import CalendarId, Outside, Task, WiredCalendar, Wiring
 from sync.receive import Receiver
-from sync.recognise import KNOWN
+from sync.recognise import KNOWN, ConferenceKey
 from sync.rules import Rules
 from sync.simulator import shapes
 from sync.simulator.model import Message, Switches
@@ -27,7 +28,7 @@ from sync.wake import Buckets
 from tests.simulation import provider
 from tests.simulation.google import WorldCalendar
 from tests.simulation.judge import Judge, Violation
-from tests.simulation.people import ME, WATCHED, People
+from tests.simulation.people import ME, TEAM, WATCHED, YOU, People
 from tests.simulation.process import Chronicle, Clock, Nature, Process
 from tests.simulation.schedule import Killed, Schedule
 from tests.simulation.store import MemoryStore, Records
@@ -55,6 +56,7 @@ class Profile:
     channel_life_s: float = 1e7
     acts: tuple[int, int] = (24, 40)
     told_within_s: float = 0.0  # L1 at every moment: after so much quiet; 0: only after healing
+    comes_and_goes: bool = False  # all calendars but one are enrolled and withdrawn at run time
 
 
 PROFILES = {
@@ -62,6 +64,7 @@ PROFILES = {
     for each in (
         Profile("chaos", faults=True, sweeps=True),
         Profile("noaudit", faults=True, sweeps=True),
+        Profile("comers", faults=True, sweeps=True, comes_and_goes=True),
         Profile("pure", faults=False, sweeps=False, acts=(40, 60), told_within_s=150.0),
         Profile("channels", faults=False, sweeps=False, channel_life_s=1200.0, told_within_s=150.0),
     )
@@ -146,7 +149,10 @@ class Story:
             quarantine_s=1800.0,
             channel_life_s=profile.channel_life_s,
         )
-        wired = tuple(WiredCalendar(name, CalendarId(name)) for name in WATCHED)
+        at_run_time = (YOU, TEAM) if profile.comes_and_goes else ()
+        wired = tuple(WiredCalendar(name, CalendarId(name)) for name in WATCHED if name not in at_run_time)
+        self._away = set(at_run_time)
+        self._asked = 0
         self.kept = Records(lambda: schedule.now, self.policy.grace_s, Wiring(ADDRESS, wired))
         self.judge = Judge(nature, self.world, self.acme, self.kept, self.policy, brake)
         self.judge.ended = self.people.lost
@@ -171,9 +177,13 @@ class Story:
     def play(self) -> None:
         profile, schedule = self.profile, self.nature.schedule
         self.deploy()
+        for name in sorted(self._away):
+            self.come(name)
         for _ in range(self.rng.randint(*profile.acts)):
             schedule.sleep(self._pause())
             self.act(self.people.act)
+            if profile.comes_and_goes and self.rng.random() < 0.2:
+                self._come_or_go()
             if profile.told_within_s:
                 self.judge.all_is_told(profile.told_within_s)
         self._heal()
@@ -255,6 +265,47 @@ class Story:
 
         self.nature.schedule.start(in_s, deliver)
 
+    # --- calendars that come and go ---
+
+    def _come_or_go(self) -> None:
+        name = self.rng.choice((YOU, TEAM))
+        if name not in self._away and self.rng.random() < 0.4:
+            self.go(name)
+        else:
+            self.come(name, *self._claim())
+
+    def _claim(self) -> tuple[str, str]:
+        """What an add-on says of an event and a conference: true, too early, mistaken or a lie."""
+        if self.rng.random() < 0.5:
+            return "", ""
+        events = sorted({id_ for name in WATCHED for id_ in self.world.calendars[name].events})
+        return self.rng.choice([*events, "unsaved"]), f"c-{self.rng.randint(1, 1 + len(self.acme.has))}"
+
+    def come(self, name: str, event: str = "", conference: str = "") -> None:
+        """The owner of this calendar asks to have it looked after, and may say what an event carries."""
+        key = ConferenceKey(provider.NAME, conference) if event else None
+        self._ask(Ask.ENROL, Enrolment(name, name, self.nature.schedule.now, event, key))
+        self._away.discard(name)
+        self.judge.lost_sight_of(name)
+
+    def go(self, name: str) -> None:
+        """The owner of this calendar asks to have it left alone."""
+        self._ask(Ask.WITHDRAW, Enrolment(name, name, self.nature.schedule.now))
+        self._away.add(name)
+        self.judge.lost_sight_of(name)
+
+    def _ask(self, ask: Ask, asked: Enrolment) -> None:
+        self._asked += 1
+        self.nature.tell(f"people: {ask} {asked.calendar_id} {asked.event_id} {asked.conference or ''}")
+        self.nature.chronicle.counts[f"people {ask}"] += 1
+        self.tasks.create(Task(f"asked {self._asked}", ask, enrolment.written(asked), asked.asked_at))
+
+    def _fulfil(self, process: Process, outside: Outside, task: Task) -> None:
+        fulfil = enrol.enrol if task.kind == Ask.ENROL else enrol.withdraw
+        asked = enrolment.read_again(task.subject)
+        fulfil(outside, self.policy, KEY, Keys((KEY,)), asked, process.name)
+        self._carry_notifications()
+
     # --- the deployment ---
 
     def _open_door(self, clock: Clock) -> Receiver:
@@ -279,6 +330,9 @@ class Story:
         if task.kind == "hello":
             calendar_key, _, channel_id = task.subject.partition(".")
             watching.greeted(outside.store, calendar_key, channel_id)
+            return
+        if task.kind in (Ask.ENROL, Ask.WITHDRAW):
+            self._fulfil(process, outside, task)
             return
         one_pass(outside, self.policy, task.subject, process.name, task.generation, task.notified_at)
 
@@ -342,6 +396,10 @@ class Story:
         schedule, judge = self.nature.schedule, self.judge
         self.nature.weather.clear_up()
         self.people.calm_down()
+        if self.profile.comes_and_goes:
+            schedule.sleep(1.0)  # nobody asks for two things at once
+            for name in (YOU, TEAM):
+                self.come(name)
         self._carry_notifications()
         judge.look()
         self.leisure = 2.5 if self.profile.sweeps else 1.0

@@ -1,12 +1,13 @@
 """Scenes: what stories have shown by chance, told on purpose from then on."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sync.conference import Intent
-from sync.ports import CalendarId, CalendarRecord
+from sync.ports import CalendarId, CalendarRecord, WiredCalendar, Wiring
 from sync.recognise import ConferenceKey
 from tests.simulation import provider
 from tests.simulation.google import BROKEN, SYNC, WorldCalendar
@@ -207,3 +208,117 @@ def test_a_calendar_that_comes_while_a_deletion_is_confirmed_is_not_asked(
     monkeypatch.setattr(MemoryStore, "tally", tally_and_come)
     assert play(0, "pure", scene).violation == ""
     assert not coming
+
+
+# --- Calendars that come and go ---
+
+
+def record(story: Story, calendar: str) -> CalendarRecord:
+    return story.kept.calendars[story.judge.keys[calendar]]
+
+
+def test_who_enrols_twice_is_watched_once() -> None:
+    channels: list[int] = []
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        story.come(YOU)
+        story.come(YOU)
+        wait(story, 120.0)
+        story.come(YOU)
+        wait(story, 120.0)
+        channels.append(len(record(story, YOU).channels))
+        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow("c-1"))
+        act(story, do="retitle", calendar=YOU, event=event, title="Told")
+        story.judge.all_is_told(0.0)
+
+    assert play(0, "comers", calm(scene)).violation == ""
+    assert channels == [1]
+
+
+def test_who_withdraws_while_a_pass_runs_is_left_alone_after_it() -> None:
+    live: list[int] = []
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        story.come(YOU)
+        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow("c-1"))
+        story.nature.slow = "calendar"  # the pass takes long
+        story.act(
+            lambda: story.people.do({"do": "retitle", "calendar": YOU, "event": event, "title": "Later"})
+        )
+        wait(story, 8.5)
+        assert record(story, YOU).lease.owner
+        story.go(YOU)
+        wait(story, 300.0)
+        links = story.kept.links[story.judge.keys[YOU]].values()
+        live.append(sum(link.live for link in links))
+        act(story, do="delete", calendar=YOU, event=event)
+        wait(story, 2000.0)
+        live.append(int("c-1" in story.acme.has))
+        live.append(int(record(story, YOU).active))
+
+    assert play(0, "comers", calm(scene)).violation == ""
+    assert live == [0, 1, 0]
+
+
+def test_what_was_only_said_of_an_event_that_nobody_saved_moves_nothing() -> None:
+    said: list[int] = []
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        story.meet()
+        wait(story)
+        before = story.acme.calls.total()
+        story.come(YOU, "never-saved", "c-1")
+        wait(story, 4000.0)
+        links = story.kept.links[story.judge.keys[YOU]]
+        said.append(sum(link.provisional_at is not None for link in links.values()))
+        said.append(story.acme.calls.total() - before)
+        said.append(int(is_wanted(story, "c-1")))
+
+    assert play(0, "comers", calm(scene)).violation == ""
+    assert said == [1, 0, 1]
+
+
+def test_who_is_enrolled_and_then_wired_goes_on_without_a_break() -> None:
+    seen: list[object] = []
+
+    def scene(story: Story) -> None:
+        story.deploy()
+        story.come(YOU)
+        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow("c-1"))
+        wired = (*story.kept.wiring.calendars, WiredCalendar("wired", CalendarId(YOU)))
+        story.kept.wiring = Wiring(story.kept.wiring.webhook_url, wired)
+        before = story.calendar.full_listings
+        wait(story, 700.0)
+        act(story, do="retitle", calendar=YOU, event=event, title="Wired")
+        story.judge.all_is_told(0.0)
+        story.go(YOU)  # the wire speaks
+        wait(story, 700.0)
+        seen.extend(
+            (record(story, YOU).label, record(story, YOU).active, story.calendar.full_listings - before)
+        )
+
+    assert play(0, "comers", calm(scene)).violation == ""
+    assert seen == ["wired", True, 0]
+
+
+def calm(scene: Callable[[Story], None]) -> Callable[[Story], None]:
+    """A scene in fair weather."""
+
+    def in_fair_weather(story: Story) -> None:
+        story.nature.weather.clear_up()
+        story.nature.slow = ""
+        scene(story)
+
+    return in_fair_weather
+
+
+def tomorrow(conference: str) -> dict[str, Any]:
+    return {
+        "title": "Meeting",
+        "start": "2026-01-06T09:00:00+00:00",
+        "end": "2026-01-06T10:00:00+00:00",
+        "conference": conferencing(f"{provider.HOST}/j/{conference}"),
+    }
