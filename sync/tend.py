@@ -68,14 +68,18 @@ class _Run:
         self._ends_at = outside.clock.monotonic() + _RUN_S
 
     def take_stock(self) -> None:
-        """Which calendars are wanted, and what is known of each. What differs is written at once."""
+        """What is known of each calendar, and which are wanted. What differs is written at once.
+
+        In this order: one that is enrolled in between is not among the known, and so not taken for unwanted.
+        """
         store = self._outside.store
+        known = self._records()
         wiring, salt = store.wired(), store.salt()
         enrolled = (WiredCalendar("", each.calendar) for each in store.enrolled())
         both = (*enrolled, *wiring.calendars)
         self._wanted = {channel.calendar_key(salt, each.calendar.id): each for each in both}
         self._verdict.calendars = len(self._wanted)
-        records = self._records()
+        records = self._readable() if known is None else known
         for calendar_key, each in self._wanted.items():
             record = records.pop(calendar_key, None)
             address = "" if each.paused else wiring.webhook_url
@@ -83,17 +87,20 @@ class _Run:
         for calendar_key, record in records.items():
             self._regard(calendar_key, record, _without_wire(record), "")
 
-    def _records(self) -> dict[str, CalendarRecord]:
-        """All there are. If one of them is of a later version, those that are wanted and can be read."""
-        store = self._outside.store
+    def _records(self) -> dict[str, CalendarRecord] | None:
+        """All there are. None: one of them is of a later version."""
         try:
-            return {record.key: record for record in store.calendars()}
+            return {record.key: record for record in self._outside.store.calendars()}
         except NewerRecord:
-            found = {}
-            for calendar_key in self._wanted:
-                with _counting_failures(self._verdict, calendar_key):
-                    found[calendar_key] = store.calendar(calendar_key)
-            return {calendar_key: record for calendar_key, record in found.items() if record}
+            return None
+
+    def _readable(self) -> dict[str, CalendarRecord]:
+        """Those that are wanted and not of a later version."""
+        found = {}
+        for calendar_key in self._wanted:
+            with _counting_failures(self._verdict, calendar_key):
+                found[calendar_key] = self._outside.store.calendar(calendar_key)
+        return {calendar_key: record for calendar_key, record in found.items() if record}
 
     def _regard(self, calendar_key: str, record: CalendarRecord | None, wish: Revision, address: str) -> None:
         with _counting_failures(self._verdict, calendar_key):

@@ -228,7 +228,7 @@ def test_who_enrols_twice_is_watched_once() -> None:
         story.come(YOU)
         wait(story, 120.0)
         channels.append(len(record(story, YOU).channels))
-        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow("c-1"))
+        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow(story))
         act(story, do="retitle", calendar=YOU, event=event, title="Told")
         story.judge.all_is_told(0.0)
 
@@ -242,7 +242,7 @@ def test_who_withdraws_while_a_pass_runs_is_left_alone_after_it() -> None:
     def scene(story: Story) -> None:
         story.deploy()
         story.come(YOU)
-        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow("c-1"))
+        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow(story))
         story.nature.slow = "calendar"  # the pass takes long
         story.act(
             lambda: story.people.do({"do": "retitle", "calendar": YOU, "event": event, "title": "Later"})
@@ -287,7 +287,7 @@ def test_who_is_enrolled_and_then_wired_goes_on_without_a_break() -> None:
     def scene(story: Story) -> None:
         story.deploy()
         story.come(YOU)
-        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow("c-1"))
+        event = act(story, do="create_meeting", calendar=YOU, at_calendar=YOU, **tomorrow(story))
         wired = (*story.kept.wiring.calendars, WiredCalendar("wired", CalendarId(YOU)))
         story.kept.wiring = Wiring(story.kept.wiring.webhook_url, wired)
         before = story.calendar.full_listings
@@ -315,10 +315,12 @@ def calm(scene: Callable[[Story], None]) -> Callable[[Story], None]:
     return in_fair_weather
 
 
-def tomorrow(conference: str) -> dict[str, Any]:
+def tomorrow(story: Story) -> dict[str, Any]:
+    """A meeting with the conference c-1, which its provider has."""
+    story.acme.has["c-1"] = None
     return {
         "title": "Meeting",
         "start": "2026-01-06T09:00:00+00:00",
         "end": "2026-01-06T10:00:00+00:00",
-        "conference": conferencing(f"{provider.HOST}/j/{conference}"),
+        "conference": conferencing(f"{provider.HOST}/j/c-1"),
     }

@@ -540,3 +540,24 @@ def test_only_the_first_hello_of_a_channel_counts_and_only_for_itself(town: Town
 def test_a_hello_makes_no_calendar(town: Town) -> None:
     watching.greeted(cast(Store, town.store), MINE, "channel")
     assert town.store.records == {}
+
+
+# --- Somebody enrols while converge runs ---
+
+
+@pytest.mark.parametrize("moment", ["enrolled", "wired", "calendars", "salt"])
+def test_a_calendar_that_is_enrolled_meanwhile_is_not_taken_for_unwanted(
+    town: Town, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    ada = CalendarId("ada@example.com", "ada@example.com")
+    key = calendar_key(b"salt", ada.id)
+    read = getattr(town.store, moment)
+
+    def read_and_enrol() -> Any:
+        answer = read()
+        town.store.records.setdefault(key, CalendarRecord(key, ada))
+        return answer
+
+    monkeypatch.setattr(town.store, moment, read_and_enrol)
+    town.converge()
+    assert town.store.records[key].active
