@@ -51,7 +51,7 @@ resource "google_secret_manager_secret_version" "channel_key" {
     ephemeral.random_password.channel_key[each.key].result,
     timeadd(timestamp(), each.value == var.channel_key_version ? "0s" : "-1h"), # two of one apply are told apart
   )
-  secret_data_wo_version = tostring(each.value)
+  secret_data_wo_version = each.value + 1 # 0 could be taken for none, and the key then be read into the state
   deletion_policy        = "DELETE"
 
   lifecycle {

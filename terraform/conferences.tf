@@ -2,13 +2,13 @@
 # worker reads them while it runs. No value passes through Terraform.
 
 locals {
-  # In var.conferences a secret is named in short, { secret = "zoom" }. One named in full is yours to grant.
+  # In var.conferences a secret is named in short, as { secret = "zoom" }. One that is named in full is yours to grant.
   conferences_in_short = jsonencode({ for key, part in var.conferences : key => part if part != null })
-  short_secret         = "{\"secret\":\"([a-z0-9-]+)\"}"
-  conference_secrets   = toset(flatten(regexall(replace(local.short_secret, "/[{}]/", "\\$0"), local.conferences_in_short)))
+  short_secret         = "{\"secret\":\"([^\"/]+)\"}"
+  conference_secrets   = toset(flatten(regexall(local.short_secret, local.conferences_in_short)))
   conferences = replace(
     local.conferences_in_short,
-    "/${replace(local.short_secret, "/[{}]/", "\\$0")}/",
+    "/${local.short_secret}/",
     "{\"secret\":\"projects/${var.project_id}/secrets/${var.prefix}-$1\"}",
   )
 }

@@ -29,6 +29,13 @@ variable "conferences" {
     condition     = alltrue([for provider in values(var.conferences.providers) : can(regex(".", provider.use))])
     error_message = "conferences.providers has one without use: the name of a provider, or module:Class."
   }
+  validation {
+    condition = alltrue([
+      for name in flatten(regexall("{\"secret\":\"([^\"/]+)\"}", jsonencode(var.conferences))) :
+      can(regex("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", name)) && !startswith(name, "channel-key-")
+    ])
+    error_message = "conferences names a secret that is not 1 to 40 lower-case letters, digits and dashes, nor projects/…/secrets/…; or that begins with channel-key-, as ours do."
+  }
 }
 
 variable "calendars" {

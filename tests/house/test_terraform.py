@@ -1,0 +1,94 @@
+"""Terraform and the code have one contract, and its pages say what is there. Read as text, without terraform."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import sync.google.firestore
+from sync.google import identity
+from sync.settings import VARIABLES
+from tests.terraform import tables
+
+ROOT = Path(__file__).parents[2]
+FILES = {path.name: path.read_text() for path in (ROOT / "terraform").glob("*.tf")}
+EVERYTHING = "".join(FILES.values())
+
+# What only a laptop or a test needs.
+NOT_DEPLOYED = {"SYNC_CALENDAR_API", "SYNC_TASKS_API", "SYNC_SECRETS_API"}
+
+
+# --- One contract ---
+
+
+def test_the_environment_is_that_which_the_code_reads() -> None:
+    told = re.findall(r"^\s*(?:\S.*[{,(] )?(SYNC_\w+)\s+=", EVERYTHING, re.MULTILINE)
+    assert set(told) == set(VARIABLES) - NOT_DEPLOYED
+
+
+def test_the_indexes_are_those_that_the_queries_need() -> None:
+    """The table at the head of the Firestore store."""
+    table = re.findall(r"^\| (\w+) +\| .+? \| (.+?) +\|$", sync.google.firestore.__doc__ or "", re.MULTILINE)
+    needed = {
+        (collection, *fields.split(" + "))
+        for collection, queries in table
+        for fields in queries.split(", ")
+        if " + " in fields
+    }
+    (made,) = re.findall(r"indexes = \{(.+?)\n  \}", FILES["firestore.tf"], re.DOTALL)
+    listed = {
+        (collection, *re.findall(r'"(\w+)"', fields))
+        for collection, lists in re.findall(r"(\w+)\s+= \[(\[.+\])\]", made)
+        for fields in re.findall(r"\[(.+?)\]", lists)
+    }
+    assert len(needed) >= 6
+    assert listed == needed
+
+
+def test_what_is_forgotten_is_what_carries_the_time_by_which_it_may_go() -> None:
+    said = " ".join((sync.google.firestore.__doc__ or "").split())
+    (kinds,) = re.findall(r"Of (\w+) and (\w+), `(\w+)` is for a TTL policy", said)
+    (forgotten,) = re.findall(r"forgotten = toset\(\[(.+?)\]\)", FILES["firestore.tf"])
+    assert set(re.findall(r'"(\w+)"', forgotten)) == set(kinds[:2])
+    assert re.search(rf'field\s+= "{kinds[2]}"', FILES["firestore.tf"])
+
+
+def test_every_collection_is_one_of_the_store() -> None:
+    known = set(re.findall(r"^\| (\w+) ", sync.google.firestore.__doc__ or "", re.MULTILINE))
+    named = set(re.findall(r'collection\s+= "(\w+)"', EVERYTHING))
+    assert {"wired_calendars", "wiring"} <= named <= known
+
+
+def test_an_administrator_is_told_the_scope_that_the_worker_asks_for() -> None:
+    assert identity.SCOPE in FILES["outputs.tf"]
+
+
+# --- Pages ---
+
+
+def test_the_tables_of_variables_and_outputs_are_those_of_the_code() -> None:
+    page = (ROOT / "terraform/README.md").read_text()
+    assert tables.renewed(page) == page, "python -m tests.terraform.tables writes them anew"
+
+
+def test_every_variable_and_output_says_what_it_means() -> None:
+    rows = tables.variables() + tables.outputs()
+    assert len(rows) > 20
+    assert [name for name, *_, description in rows if len(description) < 20] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["docs/deploy.md", "terraform/README.md", "terraform/terraform.tfvars.example"]
+)
+def test_a_page_names_only_variables_that_there_are(page: str) -> None:
+    named = set(re.findall(r"`?\bvar\.(\w+)|^(\w+)\s+= ", (ROOT / page).read_text(), re.MULTILINE))
+    known = {name for name, *_ in tables.variables()} | INSIDE_OF_VARIABLES
+    assert {a or b for a, b in named} - known == set()
+
+
+INSIDE_OF_VARIABLES: set[str] = set()
+
+
+def test_a_user_starts_by_observing() -> None:
+    example = (ROOT / "terraform/terraform.tfvars.example").read_text()
+    assert re.search(r'^mode\s+= "observe"', example, re.MULTILINE)

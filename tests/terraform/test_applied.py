@@ -1,0 +1,172 @@
+"""What Terraform makes is what the code reads: asked of the code itself."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import main
+from sync import records, wiring
+from sync.channel import Keys, parse_keys
+from sync.google.firestore import FirestoreStore
+from sync.ports import CalendarId, WiredCalendar
+from sync.settings import Door, Settings
+from tests.terraform.conftest import Applied
+
+pytestmark = pytest.mark.timeout(600)
+
+KEY = "k{}:" + "A" * 43 + " 2026-01-31T12:00:0{}Z\n"
+
+
+def environment(applied: Applied, door: Door) -> dict[str, str]:
+    (service,) = applied[f"google_cloudfunctions2_function.{door}"]["service_config"]
+    return dict(service["environment_variables"])
+
+
+@pytest.mark.parametrize("door", ["webhook", "worker"])
+def test_each_door_takes_its_environment(applied: Applied, door: Door, tmp_path: Path) -> None:
+    assert judged(applied, door, tmp_path).queue.startswith(
+        "projects/acme-meetings/locations/europe-west1/queues/"
+    )
+
+
+def judged(applied: Applied, door: Door, mounts: Path) -> Settings:
+    """What the door makes of it, with the secrets mounted."""
+    told = environment(applied, door)
+    (service,) = applied[f"google_cloudfunctions2_function.{door}"]["service_config"]
+    for number, volume in enumerate(service["secret_volumes"]):
+        (version,) = volume["versions"]
+        file = mounts / volume["mount_path"].lstrip("/") / version["path"]
+        file.parent.mkdir(parents=True)
+        file.write_text(KEY.format(number, number))
+    told["SYNC_CHANNEL_KEYS"] = re.sub(r"(?:^|(?<=:))/", f"{mounts}/", told["SYNC_CHANNEL_KEYS"])
+    return wiring.check(told, door)
+
+
+def test_the_worker_understands_what_it_was_told(applied: Applied, tmp_path: Path) -> None:
+    chosen = judged(applied, "worker", tmp_path)
+    assert chosen.observing
+    assert chosen.sqlite is None
+    assert chosen.database == applied["google_firestore_database.this"]["name"]
+    assert chosen.delegation == applied['google_service_account.this["worker"]']["email"]
+    assert (chosen.times.bucket, chosen.times.grace) == (10, 7200)
+    (zoom,) = chosen.providers
+    assert "projects/acme-meetings/secrets/calsync-zoom" in repr(zoom.options["client_secret"])
+
+
+def test_both_doors_have_the_same_keys_queue_worker_and_times(applied: Applied) -> None:
+    webhook, worker = (environment(applied, door) for door in ("webhook", "worker"))
+    assert webhook.items() - worker.items() == {("THREADS", webhook["THREADS"])}
+    assert worker.keys() - webhook.keys() == {
+        "SYNC_CONFERENCES",
+        "SYNC_DATABASE",
+        "SYNC_DELEGATION",
+        "SYNC_MODE",
+        "SYNC_STORE",
+    }
+
+
+def test_keys_as_terraform_writes_them_are_read_with_the_newest_last(applied: Applied) -> None:
+    """The values are in no state: so as format() in channel_keys.tf would write them, and timestamp()."""
+    even = f"k2:{'A' * 43} 2026-01-31T11:00:00Z\n"
+    odd = f"k3:{'_-' * 21}A 2026-01-31T12:00:00Z\n"
+    keys: Keys = parse_keys(even, odd)
+    assert [key.id for key in keys.oldest_first] == ["k2", "k3"]
+    versions = applied.of("google_secret_manager_secret_version", "channel_key")
+    assert len(versions) == 2
+    assert all(each["secret_data"] is None and each["secret_data_wo"] is None for each in versions)
+
+
+# --- Documents ---
+
+
+def test_the_code_reads_calendars_as_terraform_writes_them(applied: Applied) -> None:
+    documents = applied.of("google_firestore_document", "calendar")
+    assert {each["collection"] for each in documents} == {"wired_calendars"}
+    assert sorted(
+        (records.wired_calendar(plain(each["fields"])) for each in documents), key=lambda c: c.slug
+    ) == [
+        WiredCalendar("ada", CalendarId("ada@example.com", "ada@example.com"), paused=True),
+        WiredCalendar("town-hall", CalendarId("c_1a2b@group.calendar.google.com", ""), paused=False),
+    ]
+
+
+def test_the_code_reads_the_switch_as_terraform_writes_it(applied: Applied) -> None:
+    switch = applied["google_firestore_document.switch"]
+    assert f"{switch['collection']}/{switch['document_id']}" == "wiring/webhook"
+    assert records.webhook_url(plain(switch["fields"])) == "https://a-function-abc123-ew.a.run.app"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [records.wired_calendar_document(WiredCalendar("a", CalendarId("a", ""))), records.webhook_document("")],
+)
+def test_terraform_writes_every_field_that_the_code_would(
+    applied: Applied, written: Mapping[str, Any]
+) -> None:
+    documents = applied.of("google_firestore_document", "calendar" if "slug" in written else "switch")
+    for each in documents:
+        assert plain(each["fields"]).keys() == written.keys()
+
+
+def plain(fields: str) -> dict[str, Any]:
+    """Firestore's typed JSON as its client gives it (REST reference: Value)."""
+    import json
+
+    def value(typed: Mapping[str, Any]) -> Any:
+        ((kind, held),) = typed.items()
+        match kind:
+            case "integerValue":
+                return int(held)
+            case "mapValue":
+                return {name: value(each) for name, each in held["fields"].items()}
+            case "stringValue" | "booleanValue":
+                return held
+        raise AssertionError(f"no record of ours has a {kind}")
+
+    return {name: value(each) for name, each in json.loads(fields).items()}
+
+
+# --- Doors, jobs and tasks ---
+
+
+def test_each_function_has_a_door_of_main(applied: Applied) -> None:
+    for door in ("webhook", "worker"):
+        (build,) = applied[f"google_cloudfunctions2_function.{door}"]["build_config"]
+        assert build["entry_point"] == door
+        assert callable(getattr(main, build["entry_point"]))
+
+
+def test_each_job_calls_a_path_of_the_worker(applied: Applied) -> None:
+    url = environment(applied, "worker")["SYNC_WORKER_URL"]
+    for job in applied.of("google_cloud_scheduler_job", "this"):
+        (target,) = job["http_target"]
+        assert target["http_method"] in main._WORKER[target["uri"].removeprefix(url)]
+
+
+def test_every_path_below_jobs_has_a_job(applied: Applied) -> None:
+    called = {
+        job["http_target"][0]["uri"].rpartition("/")[2]
+        for job in applied.of("google_cloud_scheduler_job", "this")
+    }
+    assert called == {path.removeprefix("/jobs/") for path in main._WORKER if path.startswith("/jobs/")}
+
+
+def test_a_worker_ends_before_the_queue_loses_patience_and_a_job_waits_for_it(applied: Applied) -> None:
+    (service,) = applied["google_cloudfunctions2_function.worker"]["service_config"]
+    assert service["timeout_seconds"] < 600  # a task without a dispatch deadline has ten minutes
+    for job in applied.of("google_cloud_scheduler_job", "this"):
+        assert job["attempt_deadline"] == f"{service['timeout_seconds']}s"
+
+
+# --- The ledger ---
+
+
+def test_the_store_and_its_indexes_are_in_the_same_database(applied: Applied) -> None:
+    assert FirestoreStore.__doc__
+    name = applied["google_firestore_database.this"]["name"]
+    kinds = ("google_firestore_index", "google_firestore_field", "google_firestore_document")
+    places = {each["values"]["database"] for each in applied.resources if each["type"] in kinds}
+    assert places == {name}

@@ -1,0 +1,99 @@
+"""The module is in shape, valid, refuses mistakes, and is destroyed in an order in which nothing is lost."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from tests.terraform.conftest import ROOT, Terraform
+
+pytestmark = pytest.mark.timeout(1500)  # each look at the providers' schemas takes seconds
+
+RUNS = sorted(path.name for path in (ROOT / "terraform/tests").glob("*.tftest.hcl"))
+
+
+def test_it_is_in_shape(terraform: Terraform) -> None:
+    assert terraform("fmt", "-check", "-diff", "-recursive").stdout == ""
+
+
+def test_it_is_valid(terraform: Terraform) -> None:
+    terraform("validate")
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "applied.tftest.hcl"])
+def test_every_run_passes(terraform: Terraform, name: str) -> None:
+    done = terraform("test", f"-filter=tests/{name}", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests" / name).read_text(), re.MULTILINE)
+    assert re.findall(r'run "(\w+)"\.\.\. pass', done.stdout) == runs
+
+
+def test_there_are_many_runs() -> None:
+    texts = [(ROOT / "terraform/tests" / name).read_text() for name in RUNS]
+    assert sum(len(re.findall(r'^run "', text, re.MULTILINE)) for text in texts) >= 12
+
+
+# --- The order of things ---
+
+
+def test_the_switch_depends_on_everything_so_that_it_is_made_last_and_removed_first(
+    terraform: Terraform,
+) -> None:
+    needs = graph(terraform)
+    reached: set[str] = set()
+    open_ends = ["google_firestore_document.switch"]
+    while open_ends:
+        node = open_ends.pop()
+        if node not in reached:
+            reached.add(node)
+            open_ends += needs.get(node, ())
+    resources = {node for node in needs if not node.startswith(("data.", "ephemeral."))}
+    assert len(resources) > 30
+    assert resources - reached == set(), "name these in depends_on of time_sleep.unwire"
+
+
+def test_the_webhook_and_the_worker_do_not_wait_for_each_other(terraform: Terraform) -> None:
+    """The worker creates tasks for itself: its address is known before it is made."""
+    needs = graph(terraform)
+    worker, webhook = (f"google_cloudfunctions2_function.{door}" for door in ("worker", "webhook"))
+    assert webhook not in needs[worker]
+    assert worker not in needs[webhook]
+
+
+def graph(terraform: Terraform) -> dict[str, set[str]]:
+    """What each resource needs."""
+    dot = terraform("graph").stdout
+    needs: dict[str, set[str]] = {node: set() for node in re.findall(r'"([^"]+)" \[label=', dot)}
+    for node, needed in re.findall(r'"([^"]+)" -> "([^"]+)"', dot):
+        needs[node].add(needed)
+    return needs
+
+
+# --- As a part of somebody else's configuration ---
+
+CALLING = """
+module "calsync" {
+  source      = "../terraform"
+  project_id  = "acme-meetings"
+  conferences = { providers = { jitsi = { use = "jitsi", options = {} } } }
+}
+
+output "share_with" {
+  value = module.calsync.worker_account
+}
+"""
+
+
+def test_it_can_be_called_as_a_module(terraform: Terraform) -> None:
+    folder = terraform.project / "calling"
+    folder.mkdir()
+    (folder / "main.tf").write_text(CALLING)
+    calling = replace(terraform, place="calling")
+    calling("init", "-backend=false")
+    calling("validate")
+
+
+def test_no_data_source_of_google_is_read(terraform: Terraform) -> None:
+    """One that is read late makes every plan differ; one that is read early needs rights."""
+    texts = "".join(path.read_text() for path in terraform.folder.glob("*.tf"))
+    assert re.findall(r'^data "(\w+)"', texts, re.MULTILINE) == ["archive_file"]
