@@ -11,6 +11,7 @@ locals {
       SYNC_DISPATCH_ACCOUNT = google_service_account.this["dispatch"].email
       SYNC_CHANNEL_KEYS     = join(":", [for path in keys(local.channel_key_volumes) : "${path}/key"])
     },
+    var.enrol == null ? {} : { SYNC_ENROL = jsonencode(var.enrol) },
     length(var.times) == 0 ? {} : {
       SYNC_TIMES = join(" ", [for name, seconds in var.times : "${name}=${seconds}"])
     },

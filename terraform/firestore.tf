@@ -12,7 +12,7 @@ locals {
     }
   ]...)
 
-  forgotten = toset(["conferences", "links"])
+  forgotten = toset(["conferences", "enrolled_calendars", "links"])
 
   # Maps and lists that no query asks for, and whose every entry would be indexed.
   not_indexed = {

@@ -122,6 +122,24 @@ variable "delegation" {
   nullable    = false
 }
 
+variable "enrol" {
+  description = "Who may add calendars at run time (docs/enrol.md): users of these domains, by tokens that were issued to these OAuth client IDs. Without it, nobody."
+  type = object({
+    audiences = list(string)
+    domains   = list(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.enrol == null || try(min(length(var.enrol.audiences), length(var.enrol.domains)) > 0, false)
+    error_message = "enrol needs at least one of audiences, and one of domains."
+  }
+  validation {
+    condition     = var.enrol == null || try(alltrue([for domain in var.enrol.domains : can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", domain))]), false)
+    error_message = "enrol.domains has something that is no lower-case domain name, like example.com."
+  }
+}
+
 variable "channel_key_version" {
   description = "Raise it by one to rotate the channel keys: the older of the two is replaced. Raise it by two to replace both at once."
   type        = number

@@ -21,6 +21,7 @@ variables {
   }
   mode       = "observe"
   delegation = true
+  enrol      = { audiences = ["1234-add-on.apps.googleusercontent.com"], domains = ["example.com"] }
   times      = { bucket = 10, grace = 7200 }
   calendars = {
     town-hall = { id = "c_1a2b@group.calendar.google.com" }

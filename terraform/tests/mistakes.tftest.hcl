@@ -73,6 +73,14 @@ run "a_subject_without_delegation" {
   expect_failures = [var.calendars]
 }
 
+run "enrolment_for_anybody" {
+  command = plan
+  variables {
+    enrol = { audiences = ["1234-add-on.apps.googleusercontent.com"], domains = [] }
+  }
+  expect_failures = [var.enrol]
+}
+
 run "a_mode_that_there_is_not" {
   command = plan
   variables { mode = "dry-run" }

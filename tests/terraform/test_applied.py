@@ -1,5 +1,6 @@
 """What Terraform makes is what the code reads: asked of the code itself."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,12 @@ def test_each_door_takes_its_environment(applied: Applied, door: Door, tmp_path:
 
 
 def judged(applied: Applied, door: Door, mounts: Path) -> Settings:
-    """What the door makes of it, with the secrets mounted."""
+    """What the door makes of it."""
+    return wiring.check(mounted(applied, door, mounts), door)
+
+
+def mounted(applied: Applied, door: Door, mounts: Path) -> dict[str, str]:
+    """Its environment, with the secrets mounted as Cloud Run would, but below this folder."""
     told = environment(applied, door)
     (service,) = applied[f"google_cloudfunctions2_function.{door}"]["service_config"]
     for number, volume in enumerate(service["secret_volumes"]):
@@ -42,7 +48,7 @@ def judged(applied: Applied, door: Door, mounts: Path) -> Settings:
         file.parent.mkdir(parents=True)
         file.write_text(KEY.format(number, number))
     told["SYNC_CHANNEL_KEYS"] = re.sub(r"(?:^|(?<=:))/", f"{mounts}/", told["SYNC_CHANNEL_KEYS"])
-    return wiring.check(told, door)
+    return told
 
 
 def test_the_worker_understands_what_it_was_told(applied: Applied, tmp_path: Path) -> None:
@@ -52,6 +58,7 @@ def test_the_worker_understands_what_it_was_told(applied: Applied, tmp_path: Pat
     assert chosen.database == applied["google_firestore_database.this"]["name"]
     assert chosen.delegation == applied['google_service_account.this["worker"]']["email"]
     assert (chosen.times.bucket, chosen.times.grace) == (10, 7200)
+    assert chosen.enrol is not None
     (zoom,) = chosen.providers
     assert "projects/acme-meetings/secrets/calsync-zoom" in repr(zoom.options["client_secret"])
 
@@ -113,7 +120,6 @@ def test_terraform_writes_every_field_that_the_code_would(
 
 def plain(fields: str) -> dict[str, Any]:
     """Firestore's typed JSON as its client gives it (REST reference: Value)."""
-    import json
 
     def value(typed: Mapping[str, Any]) -> Any:
         ((kind, held),) = typed.items()
