@@ -33,11 +33,10 @@ format: .venv/.dev ## put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: .venv/.dev ## compile requirements*.in to requirements*.txt
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	  --annotation-style line requirements.in -o requirements.txt
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	  --annotation-style line requirements-dev.in -o requirements-dev.txt
+lock: .venv/.dev ## compile every *.in to its .txt, with hashes
+	@for list in requirements requirements-dev tests/terraform/checkov .ci/terraform-schemas; do \
+	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	    --annotation-style line $$list.in -o $$list.txt || exit 1; done
 
 clean: ## forget the virtual environment
 	@rm -rf .venv

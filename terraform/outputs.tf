@@ -14,10 +14,14 @@ output "worker_account" {
 }
 
 output "delegation" {
-  description = "What a Workspace administrator allows for delegation: the client ID, and the scopes. Nothing without it."
+  description = "What a Workspace administrator allows for delegation: the client ID, and the scope; one that may write only if a provider has write_back."
   value = var.delegation ? {
     client_id = google_service_account.this["worker"].unique_id
-    scopes    = ["https://www.googleapis.com/auth/calendar.events.readonly"]
+    scope = (
+      strcontains(local.conferences, "\"write_back\":true")
+      ? "https://www.googleapis.com/auth/calendar.events"
+      : "https://www.googleapis.com/auth/calendar.events.readonly"
+    )
   } : null
 }
 
@@ -41,7 +45,7 @@ output "next_steps" {
   value = join("\n", concat(
     [
       var.delegation
-      ? "# In the Workspace admin console, allow the client ID and the scopes of output delegation (docs/deploy.md)."
+      ? "# In the Workspace admin console, allow the client ID and the scope of output delegation (docs/deploy.md)."
       : "# Share each calendar with ${google_service_account.this["worker"].email} (docs/deploy.md).",
     ],
     [

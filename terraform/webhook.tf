@@ -1,6 +1,7 @@
 # The public door: it checks a token, stores a task, and may do nothing else.
 
 resource "google_cloudfunctions2_function" "webhook" {
+  #checkov:skip=CKV_GCP_124:Google Calendar comes from the internet; each request must carry the token of its channel.
   project     = var.project_id
   location    = var.region
   name        = local.webhook_name

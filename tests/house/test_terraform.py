@@ -1,9 +1,8 @@
 """Terraform and the code have one contract, and its pages say what is there. Read as text, without terraform."""
 
+import inspect
 import re
 from pathlib import Path
-
-import pytest
 
 from sync.google import firestore, identity
 from sync.settings import VARIABLES
@@ -12,6 +11,7 @@ from tests.terraform import tables
 ROOT = Path(__file__).parents[2]
 FILES = {path.name: path.read_text() for path in (ROOT / "terraform").glob("*.tf")}
 EVERYTHING = "".join(FILES.values())
+PAGE = (ROOT / "docs/deploy.md").read_text()
 
 # What only a laptop or a test needs.
 NOT_DEPLOYED = {"SYNC_CALENDAR_API", "SYNC_TASKS_API", "SYNC_SECRETS_API", "SYNC_CERTS_API"}
@@ -71,8 +71,13 @@ def test_every_collection_is_one_of_the_store() -> None:
     assert {"wired_calendars", "wiring"} <= named <= queries_of_the_store().keys()
 
 
-def test_an_administrator_is_told_the_scope_that_the_worker_asks_for() -> None:
-    assert identity.SCOPE in FILES["outputs.tf"]
+def test_an_administrator_is_told_a_scope_that_the_worker_asks_for() -> None:
+    asked = set(
+        re.findall(r'"(https://www.googleapis.com/auth/calendar[\w.]*)"', inspect.getsource(identity))
+    )
+    told = set(re.findall(r'"(https://www.googleapis.com/auth/calendar[\w.]*)"', FILES["outputs.tf"]))
+    assert asked
+    assert asked <= told
 
 
 # --- Pages ---
@@ -89,16 +94,30 @@ def test_every_variable_and_output_says_what_it_means() -> None:
     assert [name for name, *_, description in rows if len(description) < 15] == []
 
 
-@pytest.mark.parametrize(
-    "page", ["docs/deploy.md", "terraform/README.md", "terraform/terraform.tfvars.example"]
-)
-def test_a_page_names_only_variables_that_there_are(page: str) -> None:
-    named = set(re.findall(r"`?\bvar\.(\w+)|^(\w+)\s+= ", (ROOT / page).read_text(), re.MULTILINE))
-    known = {name for name, *_ in tables.variables()} | INSIDE_OF_VARIABLES
-    assert {a or b for a, b in named} - known == set()
+def test_the_page_and_the_example_name_only_variables_that_there_are() -> None:
+    known = {name for name, *_ in tables.variables()}
+    example = (ROOT / "terraform/terraform.tfvars.example").read_text()
+    assert set(re.findall(r"^(?:# )?(\w+)\s+= ", example, re.MULTILINE)) - known == set()
+    named = {a or b for a, b in re.findall(r"-var=(\w+)=|`(\w+) = [\"{t0-9]", PAGE)}
+    assert {"mode", "delegation", "public_webhook", "settle"} <= named
+    assert named - known - {"min_instances"} == set()
 
 
-INSIDE_OF_VARIABLES: set[str] = set()
+def test_the_page_names_only_outputs_that_there_are() -> None:
+    named = set(re.findall(r"terraform(?: -chdir=terraform)? output (?:-raw )?(\w+)", PAGE))
+    assert len(named) >= 4
+    assert named - {name for name, _ in tables.outputs()} == set()
+
+
+def test_the_jobs_and_services_that_the_page_names_are_made() -> None:
+    names = set(re.findall(r"\bcalsync-(\w+)", PAGE)) - {
+        "deploy",
+        "zoom",
+    }  # a name of the reader's, a secret's
+    jobs = re.findall(r"^    (\w+)\s+= \"", FILES["schedule.tf"], re.MULTILINE)
+    doors = re.findall(r'^  \w+_name\s+= "\$\{var\.prefix\}-(\w+)"', FILES["main.tf"], re.MULTILINE)
+    assert {"converge", "worker"} <= names
+    assert names - {*jobs, *doors} == set()
 
 
 def test_a_user_starts_by_observing() -> None:

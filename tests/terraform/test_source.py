@@ -19,6 +19,7 @@ import urllib3
 from sync.settings import Door
 from tests.terraform.conftest import ROOT, Applied, Terraform, copy_of_the_project
 from tests.terraform.test_applied import mounted
+from tests.terraform.test_changes import CHECK
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -120,13 +121,14 @@ def test_the_archive_alone_opens_each_door_with_the_environment_that_terraform_g
     with served(unpacked, door, environment) as url:
         answer = urllib3.request("GET", f"{url}/status", retries=False, timeout=30)
         assert (answer.status, answer.json()["ready"]) == (200, True)
-        refused = urllib3.request("GET", f"{url}/nowhere", retries=False, timeout=30)
-        assert refused.status == 404
+        assert answer.data.decode().strip() in CHECK
+        unasked = urllib3.request("POST", url, retries=False, timeout=30)
+        assert unasked.status == (204 if door == "webhook" else 404)
 
 
 @contextmanager
 def served(folder: Path, door: Door, environment: dict[str, str]) -> Iterator[str]:
-    """As the buildpack starts it: functions-framework in the folder of the source, and nothing of ours beside it."""
+    """As the buildpack starts it: functions-framework in the folder of the source, with nothing of ours beside."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
