@@ -20,7 +20,7 @@ override_resource {
 override_resource {
   override_during = plan
   target          = google_service_account.this["worker"]
-  values          = { id = "projects/acme-meetings/serviceAccounts/worker@acme-meetings.iam.gserviceaccount.com", name = "projects/acme-meetings/serviceAccounts/worker@acme-meetings.iam.gserviceaccount.com", email = "worker@acme-meetings.iam.gserviceaccount.com", unique_id = "117" }
+  values          = { id = "projects/acme-meetings/serviceAccounts/worker@acme-meetings.iam.gserviceaccount.com", name = "projects/acme-meetings/serviceAccounts/worker@acme-meetings.iam.gserviceaccount.com", email = "worker@acme-meetings.iam.gserviceaccount.com", unique_id = "117000000000000000001" }
 }
 override_resource {
   override_during = plan

@@ -14,7 +14,13 @@ EVERYTHING = "".join(FILES.values())
 PAGE = (ROOT / "docs/deploy.md").read_text()
 
 # What only a laptop or a test needs.
-NOT_DEPLOYED = {"SYNC_CALENDAR_API", "SYNC_TASKS_API", "SYNC_SECRETS_API", "SYNC_CERTS_API"}
+NOT_DEPLOYED = {
+    "SYNC_CALENDAR_API",
+    "SYNC_CERTS_API",
+    "SYNC_IDENTITY_API",
+    "SYNC_SECRETS_API",
+    "SYNC_TASKS_API",
+}
 
 
 # --- One contract ---

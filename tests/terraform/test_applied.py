@@ -56,7 +56,8 @@ def test_the_worker_understands_what_it_was_told(applied: Applied, tmp_path: Pat
     assert chosen.observing
     assert chosen.sqlite is None
     assert chosen.database == applied["google_firestore_database.this"]["name"]
-    assert chosen.delegation == applied['google_service_account.this["worker"]']["email"]
+    worker = applied['google_service_account.this["worker"]']
+    assert (chosen.delegation, chosen.delegation_client) == (worker["email"], worker["unique_id"])
     assert (chosen.times.bucket, chosen.times.grace) == (10, 7200)
     assert chosen.enrol is not None
     (zoom,) = chosen.providers
@@ -70,6 +71,7 @@ def test_both_doors_have_the_same_keys_queue_worker_and_times(applied: Applied) 
         "SYNC_CONFERENCES",
         "SYNC_DATABASE",
         "SYNC_DELEGATION",
+        "SYNC_DELEGATION_CLIENT",
         "SYNC_MODE",
         "SYNC_STORE",
     }

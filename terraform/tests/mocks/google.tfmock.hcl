@@ -13,9 +13,10 @@ mock_resource "google_storage_bucket" {
 
 mock_resource "google_service_account" {
   defaults = {
-    id    = "projects/acme-meetings/serviceAccounts/somebody@acme-meetings.iam.gserviceaccount.com"
-    name  = "projects/acme-meetings/serviceAccounts/somebody@acme-meetings.iam.gserviceaccount.com"
-    email = "somebody@acme-meetings.iam.gserviceaccount.com"
+    unique_id = "117000000000000000001"
+    id        = "projects/acme-meetings/serviceAccounts/somebody@acme-meetings.iam.gserviceaccount.com"
+    name      = "projects/acme-meetings/serviceAccounts/somebody@acme-meetings.iam.gserviceaccount.com"
+    email     = "somebody@acme-meetings.iam.gserviceaccount.com"
   }
 }
 
