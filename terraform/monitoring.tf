@@ -60,49 +60,49 @@ locals {
     not-fresh = {
       title    = "conferences follow their events too slowly"
       severity = "WARNING"
-      for      = "0s"
+      lasts    = "0s"
       query    = "(${format(local.quantile, var.freshness.percent / 100, local.series.notice_to_applied, "1h")} > ${var.freshness.seconds}) and (sum(increase(${local.series.notice_to_applied}_count{${local.of_ours}}[1h])) >= 5)"
     }
     stale-calendar = {
       title    = "a calendar has not been listed for too long"
       severity = "CRITICAL"
-      for      = "900s"
+      lasts    = "900s"
       query    = "${local.level.stale_calendars} > 0"
     }
     converge-silent = {
       title    = "converge or the sweep has stopped running"
       severity = "CRITICAL"
-      for      = "900s"
+      lasts    = "900s"
       query    = "absent(${format(local.counted.converge_runs, "30m")} > 0) or absent(${format(local.counted.sweep_runs, "30m")} > 0)"
     }
     holds-waiting = {
       title    = "deletions wait for a person"
       severity = "WARNING"
-      for      = "0s"
+      lasts    = "0s"
       query    = "${local.level.held_conferences} > 0"
     }
     quarantine = {
       title    = "a conference was refused and set aside"
       severity = "WARNING"
-      for      = "0s"
+      lasts    = "0s"
       query    = "${local.level.quarantined_conferences} > 0"
     }
     server-errors = {
       title    = "more than 5 % of requests fail"
       severity = "ERROR"
-      for      = "300s"
+      lasts    = "300s"
       query    = "${local.failed_shares} > 0.05"
     }
     queue-age = {
       title    = "tasks wait in the queue"
       severity = "ERROR"
-      for      = "600s"
+      lasts    = "600s"
       query    = "${format(local.quantile, 0.95, local.series.queue_lag, "15m")} > 120"
     }
     dead-grant = {
       title    = "a calendar or a conference system refuses us"
       severity = "CRITICAL"
-      for      = "0s"
+      lasts    = "0s"
       query    = "(${local.level.frozen_calendars} > 0) or (sum(increase(${local.series.account_paused}{${local.of_ours},severity=\"ERROR\"}[2h])) > 0)"
     }
   }
@@ -179,7 +179,7 @@ resource "google_monitoring_alert_policy" "this" {
 
     condition_prometheus_query_language {
       query                     = each.value.query
-      duration                  = each.value.for
+      duration                  = each.value.lasts
       evaluation_interval       = "60s"
       disable_metric_validation = true # a metric that is made of records exists only some minutes after it was made
     }

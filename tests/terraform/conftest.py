@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DEPLOYED_FROM = ("main.py", "requirements.txt", "sync", "terraform")
+COPIED = ("main.py", "requirements.txt", "sync", "terraform", "docs")
 WRAPPER = shlex.split(os.environ.get("TERRAFORM_WRAPPER", ""))
 
 
@@ -89,7 +89,7 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 
 
 def copy_of_the_project(folder: Path) -> Path:
-    for name in DEPLOYED_FROM:
+    for name in COPIED:
         source = ROOT / name
         if source.is_dir():
             unwanted = shutil.ignore_patterns(
