@@ -140,6 +140,17 @@ variable "enrol" {
   }
 }
 
+variable "canary" {
+  description = "The key of one of calendars in which something is changed every hour: it is looked at every 15 minutes, so that silence is noticed soon (docs/channels.md)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.canary == null || try(contains(keys(var.calendars), var.canary), false)
+    error_message = "canary is no key of calendars."
+  }
+}
+
 variable "channel_key_version" {
   description = "Raise it by one to rotate the channel keys: the older of the two is replaced. Raise it by two to replace both at once."
   type        = number

@@ -41,6 +41,7 @@ resource "google_cloudfunctions2_function" "worker" {
         SYNC_CONFERENCES = local.conferences
         SYNC_MODE        = var.mode
       },
+      var.canary == null ? {} : { SYNC_CANARY = var.canary },
       var.delegation ? {
         SYNC_DELEGATION        = google_service_account.this["worker"].email
         SYNC_DELEGATION_CLIENT = google_service_account.this["worker"].unique_id

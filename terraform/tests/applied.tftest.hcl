@@ -20,6 +20,7 @@ variables {
     }
   }
   mode       = "observe"
+  canary     = "town-hall"
   delegation = true
   enrol      = { audiences = ["1234-add-on.apps.googleusercontent.com"], domains = ["example.com"] }
   times      = { bucket = 10, grace = 7200 }

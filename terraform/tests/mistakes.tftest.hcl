@@ -16,6 +16,7 @@ run "each_of_these_is_refused" {
     conferences         = { providers = {} }
     calendars           = { "Town hall" = { id = "a@example.com" } } # no slug
     mode                = "dry-run"
+    canary              = "somewhere"
     region              = "eur3"                                                                   # a multi-region
     prefix              = "calendar-conference-sync"                                               # too long for an account's name
     enrol               = { audiences = ["1234-add-on.apps.googleusercontent.com"], domains = [] } # anybody
@@ -29,7 +30,7 @@ run "each_of_these_is_refused" {
     settle              = { unwire = "360" } # no unit
   }
   expect_failures = [
-    var.project_id, var.conferences, var.calendars, var.mode, var.region, var.prefix, var.enrol,
+    var.project_id, var.conferences, var.calendars, var.mode, var.canary, var.region, var.prefix, var.enrol,
     var.channel_key_version, var.public_webhook, var.webhook_url, var.worker_url, var.webhook, var.worker,
     var.alert_emails, var.settle,
   ]

@@ -60,6 +60,7 @@ def test_the_worker_understands_what_it_was_told(applied: Applied, tmp_path: Pat
     assert (chosen.delegation, chosen.delegation_client) == (worker["email"], worker["unique_id"])
     assert (chosen.times.bucket, chosen.times.grace) == (10, 7200)
     assert chosen.enrol is not None
+    assert chosen.canary == "town-hall"
     (zoom,) = chosen.providers
     assert "projects/acme-meetings/secrets/calsync-zoom" in repr(zoom.options["client_secret"])
 
@@ -68,6 +69,7 @@ def test_both_doors_have_the_same_keys_queue_worker_and_times(applied: Applied) 
     webhook, worker = (environment(applied, door) for door in ("webhook", "worker"))
     assert webhook.items() - worker.items() == {("THREADS", webhook["THREADS"])}
     assert worker.keys() - webhook.keys() == {
+        "SYNC_CANARY",
         "SYNC_CONFERENCES",
         "SYNC_DATABASE",
         "SYNC_DELEGATION",
