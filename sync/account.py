@@ -39,6 +39,7 @@ class Account:
     probe: str = ""  # the lease owner who asks first
     refused_for: str = ""  # the conference it was last refused for
     why: str = ""  # it was refused, in its provider's words
+    answer: str = ""  # the kind of error
     shared: str = field(
         default="", repr=False
     )  # what its workers share: a token, in its provider's own words
@@ -63,7 +64,7 @@ def approached(account: Account, now: float, who: str, takes_s: float) -> Accoun
     return replace(account, paused_until=now + takes_s, probe=who)
 
 
-def refused(account: Account, until: float, conference: str, why: str = "") -> Account:
+def refused(account: Account, until: float, conference: str, why: str = "", answer: str = "") -> Account:
     """It refused us. The longest pause asked for counts: of two answers the later need not be the newer.
 
     One conference refused again is no further sign against the account: that may be this conference's trouble.
@@ -78,6 +79,7 @@ def refused(account: Account, until: float, conference: str, why: str = "") -> A
         probe="",
         refused_for=conference,
         why=why[:_WHY_KEPT],
+        answer=answer,
     )
 
 

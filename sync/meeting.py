@@ -10,6 +10,16 @@ from zoneinfo import ZoneInfo
 
 from sync.event import Event, Times
 
+FIELDS = (
+    "title",
+    "start",
+    "end",
+    "time_zone",
+    "all_day",
+    "recurrence",
+    "agenda",
+    "invitees",
+)  # that are sent
 _FINGERPRINT_VERSION = 1
 _UNTIL = re.compile(r"UNTIL=(\d{8})", re.ASCII)
 _DAY_S = 86400.0

@@ -8,7 +8,7 @@ import random
 from sync import account, logs
 from sync.account import Account
 from sync.conference import Conference
-from sync.errors import AuthFailed, RateLimited, SyncError, Transient
+from sync.errors import AuthFailed, RateLimited, SyncError, Transient, kind_of
 from sync.tenure import Tenure
 
 _SUSPECTS = 3  # refusals of one conference, after which an account that answers others is not to blame
@@ -63,8 +63,10 @@ class Pauses:
 
     def _pause(self, item: Conference, met: Account, error: SyncError | None) -> float:
         wait_s, conference = self._wait_s(met, error), str(item.key)
+        answer = kind_of(error) if error is not None else ""
         paused = self._met[met.name] = self._tenure.outside.store.change_account(
-            met.name, lambda current, now: account.refused(current, now + wait_s, conference, str(error))
+            met.name,
+            lambda current, now: account.refused(current, now + wait_s, conference, str(error), answer),
         )
         severity: logs.Severity = "ERROR" if isinstance(error, AuthFailed) else "WARNING"
         logs.write(

@@ -540,6 +540,7 @@ def account_document(account: Account) -> Document:
         "probe": account.probe,
         "refused_for": account.refused_for,
         "why": account.why,
+        "answer": account.answer,
         "shared": account.shared,
     }
 
@@ -553,6 +554,7 @@ def account(document: Document) -> Account:
         probe=stored["probe"],
         refused_for=stored["refused_for"],
         why=stored.get("why", ""),
+        answer=stored.get("answer", ""),
         shared=stored["shared"],
     )
 

@@ -19,6 +19,7 @@ from sync.errors import Misconfigured, nearest
 from sync.recognise import System
 
 Door = Literal["webhook", "worker"]
+Person = Literal["person"]
 
 VARIABLES = (
     "SYNC_PROJECT",
@@ -158,16 +159,20 @@ def read(environ: Mapping[str, str], door: Door) -> Settings:
     return settings
 
 
-def draft(environ: Mapping[str, str], door: Door) -> tuple[Settings, tuple[str, ...]]:
-    """What can be read of them, and every problem: for whoever has more to find wrong with them."""
+def draft(environ: Mapping[str, str], door: Door | Person) -> tuple[Settings, tuple[str, ...]]:
+    """What can be read of them, and every problem: for whoever has more to find wrong with them.
+
+    A person at the command line needs the store; of the rest, what is missing is no problem before it is needed.
+    """
     reader = _Reader(environ)
     reader.refuse_unknown_variables()
-    providers, systems = reader.conferences() if door == "worker" else ((), ())
-    queue = reader.queue()
+    knows_providers = door == "worker" or (door == "person" and bool(reader.text("SYNC_CONFERENCES")))
+    providers, systems = reader.conferences() if knows_providers else ((), ())
+    queue = reader.queue() if door != "person" or reader.text("SYNC_QUEUE") else ""
     settings = Settings(
-        sqlite=reader.store() if door == "worker" or not queue else None,
+        sqlite=reader.store() if door != "webhook" or not queue else None,
         queue=queue,
-        channel_keys=reader.channel_keys(),
+        channel_keys=reader.channel_keys() if door != "person" else (),
         times=reader.times(),
         project=reader.text("SYNC_PROJECT"),
         region=reader.text("SYNC_REGION"),
@@ -186,7 +191,7 @@ def draft(environ: Mapping[str, str], door: Door) -> tuple[Settings, tuple[str, 
         observing=reader.observing(),
         providers=providers,
         systems=systems,
-        conferences_secret=reader.conferences_secret() if door == "worker" else "",
+        conferences_secret=reader.conferences_secret() if knows_providers else "",
     )
     return settings, tuple(reader.problems)
 

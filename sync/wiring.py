@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
 
 from sync import logs, settings
 from sync.errors import Misconfigured
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sync.conferences.registry import Registry
     from sync.google.secrets import Secrets
     from sync.policy import Policy
-    from sync.ports import Outside, Queue, Store
+    from sync.ports import Outside, Queue, Store, Task
     from sync.reservation import Reservations
     from sync.rules import Rules
     from sync.work import Work
@@ -112,24 +112,9 @@ def hands(environ: Mapping[str, str], *, of_a_person: bool = False) -> Hands:
 
     `of_a_person`: at a command line, where no metadata server gives access tokens for the queue.
     """
-    from sync.google.calendar import GoogleCalendar
-    from sync.ports import Outside
-
     chosen, conferences, rules = worker_settings(environ)
-    clock = SystemClock()
-    calendar = GoogleCalendar(
-        credentials=_identity(chosen),
-        root_url=chosen.calendar_api,
-        call_s=chosen.times.calendar_timeout,
-        details=frozenset().union(*rules.details.values()),
-    )
-    token: Callable[[], str] | None = None
-    if of_a_person:
-        from sync.google.console import own_token
-
-        token = own_token
-    outside = Outside(calendar, _store(chosen, clock), conferences, _queue(chosen, clock, token), clock)
-    return Hands(chosen, outside, _policy(chosen, rules), _keys(chosen), conferences)
+    outside = _outside(chosen, conferences, rules, of_a_person=of_a_person)
+    return Hands(chosen, outside, policy(chosen, rules), _keys(chosen), conferences)
 
 
 def _work() -> "Work":
@@ -139,6 +124,24 @@ def _work() -> "Work":
     ours = hands(os.environ)
     reservations = _reservations(ours.outside, ours.conferences, ours.settings)
     return Work(ours.outside, ours.policy, ours.keys, reservations)
+
+
+def _outside(
+    chosen: Settings, conferences: "Registry", rules: "Rules", *, of_a_person: bool = False
+) -> "Outside":
+    from sync.google.calendar import GoogleCalendar
+    from sync.ports import Outside
+
+    clock = SystemClock()
+    calendar = GoogleCalendar(
+        credentials=_identity(chosen),
+        root_url=chosen.calendar_api,
+        call_s=chosen.times.calendar_timeout,
+        details=frozenset().union(*rules.details.values()),
+    )
+    return Outside(
+        calendar, _store(chosen, clock), conferences, _queue(chosen, clock, of_a_person=of_a_person), clock
+    )
 
 
 def _identity(chosen: Settings) -> "Callable[[str], Credentials | None]":
@@ -173,9 +176,30 @@ def _reservations(outside: "Outside", conferences: "Registry", chosen: Settings)
     return Reservations(outside.store, outside.clock, rooms)
 
 
-def worker_settings(environ: Mapping[str, str]) -> "tuple[Settings, Registry, Rules]":
+def store(environ: Mapping[str, str]) -> "tuple[Settings, Store]":
+    """The settings as a person at the command line needs them, and their store. Raises Misconfigured."""
+    chosen, problems = settings.draft(environ, "person")
+    if problems:
+        raise Misconfigured(problems)
+    return chosen, _store(chosen, SystemClock())
+
+
+def queue(chosen: Settings) -> "Queue":
+    """Their queue, spoken to with application-default credentials."""
+    return _queue(chosen, SystemClock(), of_a_person=True)
+
+
+def workplace(environ: Mapping[str, str]) -> "tuple[Outside, Policy]":
+    """All that a worker works with, for a person who does its work. Raises Misconfigured with every problem."""
+    chosen, conferences, rules = worker_settings(environ, "person")
+    return _outside(chosen, conferences, rules, of_a_person=True), policy(chosen, rules)
+
+
+def worker_settings(
+    environ: Mapping[str, str], reader: "Literal['worker', 'person']" = "worker"
+) -> "tuple[Settings, Registry, Rules]":
     """The settings, their providers, and what both make of events. Raises Misconfigured with every problem."""
-    chosen, problems = settings.draft(environ, "worker")
+    chosen, problems = settings.draft(environ, reader)
     secrets = _secrets(chosen)
     if chosen.conferences_secret:
         try:
@@ -254,32 +278,46 @@ def _store(chosen: Settings, clock: SystemClock) -> "Store":
     )
 
 
-def _queue(chosen: Settings, clock: SystemClock, token: "Callable[[], str] | None" = None) -> "Queue":
+class _NoQueue:
+    """A person who only looks needs no queue."""
+
+    def create(self, task: "Task") -> bool:
+        raise Misconfigured([f"SYNC_QUEUE is missing: nobody can be asked for a {task.kind} task."])
+
+
+def _queue(chosen: Settings, clock: SystemClock, *, of_a_person: bool = False) -> "Queue":
+    if not chosen.queue and chosen.sqlite is None:
+        return _NoQueue()
     if not chosen.queue:
         from sync.local.queue import LocalQueue
 
         return LocalQueue(str(chosen.sqlite), clock)
-    from sync.google.tasks import CloudTasks, MetadataToken
+    from sync.google.tasks import ROOT_URL, CloudTasks
 
-    if chosen.tasks_api:
-        return CloudTasks(
-            chosen.queue,
-            chosen.worker_url,
-            chosen.dispatch_account,
-            token=lambda: "nobody",
-            clock=clock,
-            root_url=chosen.tasks_api,
-        )
     return CloudTasks(
         chosen.queue,
         chosen.worker_url,
         chosen.dispatch_account,
-        token=token or MetadataToken(clock),
+        token=_token(chosen, clock, of_a_person=of_a_person),
         clock=clock,
+        root_url=chosen.tasks_api or ROOT_URL,
     )
 
 
-def _policy(chosen: Settings, rules: "Rules") -> "Policy":
+def _token(chosen: Settings, clock: SystemClock, *, of_a_person: bool) -> "Callable[[], str]":
+    """Who asks Cloud Tasks. A stand-in gets no credentials of ours."""
+    if chosen.tasks_api:
+        return lambda: "nobody"
+    if of_a_person:
+        from sync.google.console import own_token
+
+        return own_token
+    from sync.google.tasks import MetadataToken
+
+    return MetadataToken(clock)
+
+
+def policy(chosen: Settings, rules: "Rules") -> "Policy":
     from sync.decide import Brake
     from sync.policy import Backoff, Policy
 

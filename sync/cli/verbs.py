@@ -11,6 +11,8 @@ from typing import NoReturn
 VERBS = {
     "demo": ("sync.cli.demo", "play one day of meetings and watch their conferences follow"),
     "simulator": ("sync.simulator.command", "serve a stand-in for Google Calendar"),
+    "status": ("sync.cli.status", "say how every calendar stands, what is wrong and what mends it"),
+    "explain": ("sync.cli.explain", "say why a meeting and its conference are as they are"),
     "config": ("sync.cli.config", "say what is wrong with the settings, before the doors do"),
     "doctor": ("sync.cli.doctor", "try the deployment, or a provider, and say what to do"),
     "enrol": ("sync.cli.enrol", "have a calendar looked after from now on, or no longer"),

@@ -30,6 +30,8 @@ _CONNECTIONS = 80  # kept for reuse, as many as an instance has threads
 _FURTHEST_S = 29.9 * 86400.0  # Cloud Tasks refuses what is due in more than 30 days (quotas and limits)
 _REFRESH_S = 225.0  # the metadata server has a new token some minutes before the old one ends
 
+ROOT_URL = "https://cloudtasks.googleapis.com"
+
 Token = Callable[[], str]
 
 
@@ -48,7 +50,7 @@ class CloudTasks:
         *,
         token: Token,
         clock: Clock,
-        root_url: str = "https://cloudtasks.googleapis.com",
+        root_url: str = ROOT_URL,
         connect_s: float = 3.0,
         read_s: float = 7.0,
     ) -> None:

@@ -1,0 +1,150 @@
+"""What a verb speaks to: the store, and where it must the queue, Google and the providers, as the worker does.
+
+Each is opened when it is first asked for: `status` needs no provider, `version` nothing at all.
+"""
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, redirect_stdout
+from functools import cached_property
+from io import StringIO
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sync import wiring
+from sync.channel import calendar_key
+from sync.conference import Conference
+from sync.errors import Misconfigured, nearest
+from sync.event import Carried
+from sync.ports import CalendarRecord, Outside, Queue, Store
+from sync.recognise import KNOWN, ConferenceKey, recognise
+from sync.rules import Rules
+from sync.settings import Settings
+
+if TYPE_CHECKING:
+    from sync.policy import Policy
+
+
+class Wrong(Exception):
+    """What was asked for makes no sense: why, and what to do. The exit code is 2."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
+class Desk:
+    """This environment's deployment, as a person works on it."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+
+    @cached_property
+    def _opened(self) -> tuple[Settings, Store]:
+        return wiring.store(self._environ)
+
+    @property
+    def settings(self) -> Settings:
+        return self._opened[0]
+
+    @property
+    def store(self) -> Store:
+        return self._opened[1]
+
+    @cached_property
+    def now(self) -> float:
+        """The store's time when it was first asked: every age on one screen is of the same moment."""
+        return self.store.now()
+
+    @cached_property
+    def queue(self) -> Queue:
+        return wiring.queue(self.settings)
+
+    @cached_property
+    def workplace(self) -> "tuple[Outside, Policy]":
+        """All that a worker works with: it needs SYNC_CONFERENCES and rights on Google and the providers."""
+        return wiring.workplace(self._environ)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What the settings make of events; without SYNC_CONFERENCES, all that is known anyway."""
+        if not self._environ.get("SYNC_CONFERENCES", "").strip():
+            return Rules(KNOWN, frozenset())
+        return wiring.worker_settings(self._environ, "person")[2]
+
+    @property
+    def works_here(self) -> bool:
+        """Whether this machine does the worker's work: its wakes are in a file beside the store."""
+        return not self.settings.queue
+
+    # --- Calendars ---
+
+    @cached_property
+    def calendars(self) -> Sequence[CalendarRecord]:
+        """Every calendar there is a record of, by what people call it."""
+        return sorted(self.store.calendars(), key=lambda each: (each.label or "~", each.key))
+
+    def named(self, name: str) -> CalendarRecord:
+        """The calendar of this label, key or id. Raises Wrong."""
+        hashed = calendar_key(self.store.salt(), name) if "@" in name else ""
+        found = [each for each in self.calendars if name in (each.label, each.key) or each.key == hashed]
+        if found:
+            return found[0]
+        known = [each.label or each.key for each in self.calendars]
+        raise Wrong(
+            f"there is no calendar {name!r}{nearest(name, known)}", _one_of(known, "python -m sync status")
+        )
+
+    def label(self, key: str) -> str:
+        """What people call a calendar: the label it was wired under, else its key."""
+        return next((each.label for each in self.calendars if each.key == key and each.label), key)
+
+    # --- Conferences ---
+
+    def conference(self, name: str) -> Conference | None:
+        """The conference of this key, id or join URL; None if we know nothing of it."""
+        known = self.store.conferences(self._keys(name))
+        return known[0] if known else None
+
+    def _keys(self, name: str) -> Collection[ConferenceKey]:
+        if "://" in name:
+            carried = Carried("", "", "", "", "", (name,))
+            seen = recognise(carried, self.rules.systems)
+            return [seen.key] if seen is not None else []
+        provider, _, conference_id = name.partition(":")
+        bare = [ConferenceKey(each, name) for each in sorted(self.rules.providers)]
+        return [ConferenceKey(provider, conference_id), *bare] if conference_id else bare
+
+
+def quietly() -> AbstractContextManager[object]:
+    """What the use cases tell a log is no answer to a person: that is told by the verb itself."""
+    return redirect_stdout(StringIO())
+
+
+def host_of(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _one_of(known: Sequence[str], otherwise: str) -> str:
+    return f"one of: {', '.join(known[:8])}" if 0 < len(known) <= 8 else f"{otherwise} lists them"
+
+
+def answer(ask: Callable[[], int]) -> int:
+    """Run a verb; what goes wrong is one line, and a hint what to do. 1: it failed, 2: it was asked wrongly."""
+    from sync.cli.verbs import complain
+    from sync.errors import SyncError
+
+    try:
+        return ask()
+    except Wrong as wrong:
+        complain(str(wrong), wrong.hint)
+        return 2
+    except Misconfigured as error:
+        complain(
+            "\n".join(error.problems),
+            "docs/settings.md explains each variable; python -m sync config lists all",
+        )
+        return 1
+    except SyncError as error:
+        complain(str(error), "try again; python -m sync status says how everything stands")
+        return 1
