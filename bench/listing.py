@@ -109,6 +109,7 @@ def serving() -> Iterator[str]:
 
 def listing(url: str, store: str) -> None:
     """One full listing into this store, which may know it already."""
+    from sync import wiring
     from sync.cursor import Bookmark
     from sync.decide import Brake
     from sync.google.calendar import GoogleCalendar
@@ -150,6 +151,7 @@ def listing(url: str, store: str) -> None:
     dead = replace(claim.record, bookmark=Bookmark("dead", "earned otherwise"))
     tenure = Patient(outside, policy, replace(claim, record=dead))
     kept.reset_counts()
+    wiring.spare_the_loaded()  # as a worker does
     began = time.process_time()
     with redirect_stdout(io.StringIO()):
         pulled = pull(tenure)

@@ -170,14 +170,12 @@ def _id_of_plain(raw: object) -> str:
 
     That one says nothing of conferences and yet matters: it is missing from a series that may have one.
     """
-    if not isinstance(raw, dict) or "conferenceData" in raw or _is_cancelled_occurrence(raw):
+    if not isinstance(raw, dict) or "conferenceData" in raw:
+        return ""
+    if raw.get("status") == "cancelled" and raw.get("recurringEventId"):
         return ""
     event_id = raw.get("id")
     return event_id if isinstance(event_id, str) else ""
-
-
-def _is_cancelled_occurrence(raw: object) -> bool:
-    return _at(raw, "status") == "cancelled" and bool(_at(raw, "recurringEventId"))
 
 
 def tombstone(event_id: str) -> Event:

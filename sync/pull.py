@@ -354,7 +354,8 @@ class _Marks:
 
     def __contains__(self, event_id: str) -> bool:
         event = hash(event_id)
-        return event in self._shelves.get(event % _SHELVES, _NOTHING)[0]
+        shelf = self._shelves.get(event % _SHELVES)
+        return shelf is not None and event in shelf[0]
 
     def get(self, event_id: str) -> int | None:
         event = hash(event_id)
