@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak crash-matrix bench lint format lock clean
+.PHONY: help demo test soak soak-channels crash-matrix bench lint format lock clean
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
@@ -16,6 +16,9 @@ test: .venv/.dev .venv/.node ## run every test (ARGS=tests/unit narrows it)
 soak: .venv/.dev ## tell very many stories of faults (SEEDS=100000 FIRST=0 PROCESSES=2)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0) \
 	  $(if $(PROCESSES),--processes $(PROCESSES))
+
+soak-channels: .venv/.dev ## keep watch over a thousand calendars for ninety days (ARGS="--days 9 --calendars 100")
+	@$(BIN)/python -m tests.simulation.soak_channels $(ARGS)
 
 crash-matrix: .venv/.dev ## let a process die at every call of a story, and print what came of it
 	@$(BIN)/python -m tests.passes.crash_matrix > docs/crash-matrix.md && cat docs/crash-matrix.md

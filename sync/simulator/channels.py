@@ -27,11 +27,16 @@ class Channels:
         self._faults = faults
         self._numbers = Random(f"numbers:{seed}")
         self._by_id: dict[str, Channel] = {}
+        self._by_calendar: dict[str, list[Channel]] = {}
         self._held: tuple[int, Message] | None = None  # back by one, for reordering, or until it is due
         self.outbox: list[Message] = []
 
     def __iter__(self) -> Iterator[Channel]:
         return iter(self._by_id.values())
+
+    def of(self, calendar_id: str) -> list[Channel]:
+        """Every channel that one calendar ever had."""
+        return self._by_calendar.get(calendar_id, [])
 
     def watch(
         self,
@@ -62,6 +67,7 @@ class Channels:
             typed=typed,
         )
         self._by_id[channel.id] = channel
+        self._by_calendar.setdefault(calendar.id, []).append(channel)
         self._tell(channel, "sync", now)
         return channel
 
@@ -73,10 +79,10 @@ class Channels:
 
     def notify(self, calendar_id: str, now: int, switches: Switches) -> None:
         straggle = round(switches.straggle_s * SECOND)  # 0: none, even if the clock is set back
-        for channel in self._by_id.values():
+        for channel in self.of(calendar_id):
             straggles = straggle and channel.stopped_at is not None and now < channel.stopped_at + straggle
             muted = channel.typed and switches.typed_channels == "mute"
-            if channel.calendar == calendar_id and not muted and (self.is_live(channel, now) or straggles):
+            if not muted and (self.is_live(channel, now) or straggles):
                 self._tell(channel, "exists", now)
 
     def due(self) -> int | None:
