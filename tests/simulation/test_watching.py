@@ -1,11 +1,14 @@
 """Weeks of channels: no calendar goes dark, no channel is lost, and whoever plants a mistake is found out."""
 
+import re
+
 import pytest
 
+from tests.simulation import soak_channels
 from tests.simulation.channel_mistakes import PLANTED, Plant
 from tests.simulation.watching import HOUR, SWEEP_S, Ending, Scale, keep
 
-VIGILS = 40
+VIGILS = 16
 SHORT = Scale(days=12.0, calendars=3)
 
 pytestmark = pytest.mark.timeout(900)
@@ -45,3 +48,26 @@ def test_a_planted_mistake_is_seen_by_the_promise_it_breaks(name: str, monkeypat
     assert broken is not None
     assert broken.violation.startswith(PLANTED[name].breaks), broken.violation
     assert not keep(broken.seed, SHORT).violation  # the same vigil without it
+
+
+def test_a_small_soak_ends_in_one_line_of_figures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["soak", "--days", "3", "--calendars", "40"])
+    assert soak_channels.main() == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    said = re.fullmatch(
+        r"days 3 calendars 40 dark_hours_max (\d\.\d\d) leaked 0 requests_per_day_max (\d+)", last
+    )
+    assert said is not None, last
+    assert 1.0 < float(said[1]) <= 6.0
+    assert 40 * 4 <= int(said[2]) < 40 * 40
+
+
+def test_a_soak_in_which_a_calendar_goes_dark_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    PLANTED["calendar_that_is_not_looked_at_unless_it_is_notified"].plant(monkeypatch)
+    monkeypatch.setattr("sys.argv", ["soak", "--days", "3", "--calendars", "4"])
+    assert soak_channels.main() == 1
+    assert "violation: L1" in capsys.readouterr().out
