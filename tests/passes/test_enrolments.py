@@ -182,7 +182,7 @@ def test_a_calendar_that_is_not_there_is_nobodys(office: Office) -> None:
 
 def test_without_delegation_only_ones_own_calendar_can_be_enrolled_shared_with_us(office: Office) -> None:
     office.delegating(False)
-    office.act("change_role", calendar=YOU, user=ME, role="reader")
+    office.act("change_role", calendar=YOU, user=ME, role="writer")
     office.come(office.ask("eve@example.com", YOU))
     assert office.store.enrolled() == []
     office.come(office.ask(YOU))
@@ -273,6 +273,17 @@ def test_who_withdraws_is_left_alone_and_loses_nothing(enrolled: Office) -> None
     enrolled.sweep()
     assert enrolled.calls("delete") == {}
     assert enrolled.title() == "Planning"
+
+
+def test_who_comes_back_finds_what_its_deleted_events_used(enrolled: Office) -> None:
+    """Nobody saw how they went: whether that was meant for their conferences too, nobody can say."""
+    enrolled.go(enrolled.ask(YOU))
+    enrolled.act("delete", calendar=YOU, event=enrolled.event)  # type: ignore[attr-defined]
+    enrolled.clock.advance(60)
+    enrolled.come(enrolled.ask(YOU))
+    enrolled.settle()
+    enrolled.sweep()
+    assert enrolled.calls("delete") == {}
 
 
 def test_who_withdraws_twice_has_withdrawn_once(enrolled: Office) -> None:
@@ -483,6 +494,7 @@ def seeded(office: Office, event: str, conference: str = "c-1", provider: str = 
 def test_a_link_that_is_only_said_moves_nothing(office: Office) -> None:
     office.acme.has["c-1"] = None
     office.come(seeded(office, "never-saved"))
+    assert list(office.store.live_links(office.yours)) == []
     office.settle()
     office.sweep()
     assert office.calls() == {}
