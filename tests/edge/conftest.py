@@ -2,6 +2,7 @@
 
 import base64
 import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,26 @@ from sync.channel import Key
 
 ROOT = Path(__file__).parents[2]
 KEY = Key("k1", bytes(range(32)))
+_audited: list[str] = []
+_listening = False
+
+
+def _audit(event: str, _: object) -> None:
+    if _listening and event.partition(".")[0] in ("open", "socket", "os", "sqlite3", "subprocess", "urllib"):
+        _audited.append(event)
+
+
+sys.addaudithook(_audit)
+
+
+@pytest.fixture
+def io_events() -> Iterator[list[str]]:
+    """Every file, socket and database that is touched while the test runs."""
+    global _listening
+    _audited.clear()
+    _listening = True
+    yield _audited
+    _listening = False
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,26 +15,6 @@ from sync.admit import MOST_AN_HOUR
 from tests.contract.google_keys import ADA, ADDON, GoogleKeys, Signer, claims
 
 K1, STRANGER = Signer(), Signer()
-_audited: list[str] = []
-_listening = False
-
-
-def _audit(event: str, _: object) -> None:
-    if _listening and event.partition(".")[0] in ("open", "socket", "os", "sqlite3", "subprocess", "urllib"):
-        _audited.append(event)
-
-
-sys.addaudithook(_audit)
-
-
-@pytest.fixture
-def io_events() -> Iterator[list[str]]:
-    """Every file, socket and database that is touched while the test runs."""
-    global _listening
-    _audited.clear()
-    _listening = True
-    yield _audited
-    _listening = False
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,27 +22,6 @@ CALENDAR = calendar_key(b"salt", "me@example.com")
 CHANNEL = "0123456789abcdef0123456789abcdef"
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
-
-_audited: list[str] = []
-_listening = False
-
-
-def _audit(event: str, _: object) -> None:
-    if _listening and event.partition(".")[0] in ("open", "socket", "os", "sqlite3", "subprocess", "urllib"):
-        _audited.append(event)
-
-
-sys.addaudithook(_audit)
-
-
-@pytest.fixture
-def io_events() -> Iterator[list[str]]:
-    """Every file, socket and database that is touched while the test runs."""
-    global _listening
-    _audited.clear()
-    _listening = True
-    yield _audited
-    _listening = False
 
 
 def token(key: Key = KEY, calendar: str = CALENDAR, channel: str = CHANNEL, life_s: float = 3600) -> str:
