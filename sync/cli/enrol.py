@@ -1,52 +1,38 @@
 """`python -m sync enrol`: have a calendar looked after from now on, or no longer, without a deploy."""
 
-import json
-import os
 import re
 import uuid
 from argparse import Namespace
 
-from sync import enrol, wiring
+from sync import enrol
 from sync.channel import calendar_key
-from sync.cli.verbs import Parser, complain
-from sync.errors import Misconfigured, SyncError, Transient
+from sync.cli import say
+from sync.cli.desk import Desk, Wrong, answer, quietly
+from sync.cli.verbs import Parser
 from sync.ports import CalendarId, EnrolledCalendar
-from sync.wiring import Hands
 
 _CALENDAR = re.compile(r"[^@\s]+@[^@\s]+")
+_MEANING = {
+    "enrolled": "enrolled; converge opens its channel within five minutes",
+    "withdrawn": "withdrawn; nothing of it is deleted, and converge stops its channels within five minutes",
+    "wired": "noted; but Terraform has wired it, and that counts for more",
+    "overtaken": "something later was asked for, and stands: look again, and try again in a minute",
+}
 
 
 def main(argv: list[str]) -> int:
     """Write it into the store. Exit code 0, 1 if that failed, 2 for wrong arguments."""
     arguments = _arguments(argv)
-    try:
-        ours = wiring.hands(os.environ, of_a_person=True)
-        outcome = _remove(ours, arguments) if arguments.remove else _add(ours, arguments)
-    except Misconfigured as error:
-        complain("\n".join(f"enrol: {each}" for each in error.problems), "python -m sync config lists them")
-        return 1
-    except SyncError as error:
-        hint = "try again in a minute" if isinstance(error, Transient) else "python -m sync doctor"
-        complain(f"enrol: {error}", hint)
-        return 1
+    return answer(lambda: _enrol(Desk(), arguments))
+
+
+def _enrol(desk: Desk, arguments: Namespace) -> int:
+    outcome = _remove(desk, arguments) if arguments.remove else _add(desk, arguments)
     if arguments.json:
-        print(json.dumps({"calendar": arguments.calendar, "outcome": outcome}))
-    elif outcome != "overtaken":
+        say.as_json({"calendar": arguments.calendar, "outcome": outcome})
+    else:
         print(f"{arguments.calendar}: {_MEANING[outcome]}")
-    if outcome == "overtaken":
-        complain(
-            "enrol: something later was asked for this calendar, and stands",
-            "if that is not so, the clock of this machine is behind: set it, and try again",
-        )
-        return 1
-    return 0
-
-
-_MEANING = {
-    "enrolled": "enrolled; converge opens its channel within five minutes",
-    "withdrawn": "withdrawn; nothing of it is deleted, and converge stops its channels within five minutes",
-    "wired": "noted; but Terraform has wired it, and that counts for more",
-}
+    return int(outcome == "overtaken")
 
 
 def _arguments(argv: list[str]) -> Namespace:
@@ -80,19 +66,21 @@ def _arguments(argv: list[str]) -> Namespace:
     return arguments
 
 
-def _add(ours: Hands, arguments: Namespace) -> str:
-    store, settings = ours.outside.store, ours.settings
-    if arguments.subject and not settings.delegation:
-        raise Misconfigured(["--subject needs SYNC_DELEGATION: without it, calendars are shared with us."])
-    key = calendar_key(store.salt(), arguments.calendar)
-    calendar = CalendarId(arguments.calendar, arguments.subject)
-    if not store.enrol(key, EnrolledCalendar(calendar, ours.outside.clock.now())):
+def _add(desk: Desk, arguments: Namespace) -> str:
+    store = desk.store
+    if arguments.subject and not desk.settings.delegation:
+        raise Wrong(
+            "--subject needs SYNC_DELEGATION", "or share the calendar with us, and leave --subject out"
+        )
+    enrolled = EnrolledCalendar(CalendarId(arguments.calendar, arguments.subject), desk.now)
+    if not store.enrol(calendar_key(store.salt(), arguments.calendar), enrolled):
         return "overtaken"
     wired = {each.calendar.id.lower() for each in store.wired().calendars}
     return "wired" if arguments.calendar.lower() in wired else "enrolled"
 
 
-def _remove(ours: Hands, arguments: Namespace) -> str:
-    key = calendar_key(ours.outside.store.salt(), arguments.calendar)
-    now = ours.outside.clock.now()
-    return enrol.remove(ours.outside, ours.policy, key, now, f"command line {uuid.uuid4().hex[:12]}")
+def _remove(desk: Desk, arguments: Namespace) -> str:
+    outside, policy = desk.workplace
+    key = calendar_key(desk.store.salt(), arguments.calendar)
+    with quietly():
+        return enrol.remove(outside, policy, key, desk.now, f"command line {uuid.uuid4().hex[:12]}")

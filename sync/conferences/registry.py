@@ -123,7 +123,7 @@ class Registry:
             where += f", account {account}" if account else ""
             raise Misconfigured([f"{where}: {problem}" for problem in error.problems]) from None
         # One reading: of several, the first that takes so long ends the call.
-        has_secrets = any(place.secret for place in _places(options))
+        has_secrets = any(place.secret for place in places(options))
         return cast(Provider, _Guarded(provider, self._secrets().call_s if has_secrets else 0.0))
 
     def _context(self, provider: str, account: str) -> Context:
@@ -188,14 +188,15 @@ def _vain_wishes(chosen: ProviderSettings, provider: Provider) -> list[str]:
     return problems
 
 
-def _places(option: object) -> Iterator[SecretPlace]:
+def places(option: object) -> Iterator[SecretPlace]:
+    """Where options are kept that the settings do not tell, however deep they lie."""
     match option:
         case SecretPlace():
             yield option
         case Mapping():
-            yield from (place for value in option.values() for place in _places(value))
+            yield from (place for value in option.values() for place in places(value))
         case list():
-            yield from (place for value in option for place in _places(value))
+            yield from (place for value in option for place in places(value))
 
 
 def _text(path: str) -> str:

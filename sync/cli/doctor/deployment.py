@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +15,7 @@ from sync import watching, wiring
 from sync.channel import Channel, ChannelState, calendar_key, mint
 from sync.cli.doctor import provider
 from sync.cli.doctor.check import FAILED, OK, SKIPPED, Check
+from sync.conferences.registry import places
 from sync.errors import (
     AccessLost,
     RateLimited,
@@ -431,19 +432,8 @@ def _provider(ours: Hands, settings: ProviderSettings) -> Iterator[Check]:
         fix = f"try it alone: python -m sync doctor --provider {settings.name}"
         yield Check(f"provider {settings.name}", FAILED, f"built it: {_words(error)}", fix)
     options = (settings.options, *(account.options for account in settings.accounts))
-    for place in dict.fromkeys(place for each in options for place in _places(each)):
+    for place in dict.fromkeys(place for each in options for place in places(each)):
         yield _secret_age(ours, settings.name, place)
-
-
-def _places(option: object) -> Iterator[SecretPlace]:
-    """Where options are kept that the settings do not tell, however deep they lie."""
-    match option:
-        case SecretPlace():
-            yield option
-        case Mapping():
-            yield from (place for value in option.values() for place in _places(value))
-        case list():
-            yield from (place for value in option for place in _places(value))
 
 
 def _secret_age(ours: Hands, name: str, place: SecretPlace) -> Check:
