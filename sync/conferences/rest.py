@@ -30,6 +30,7 @@ from sync.conferences.rest_template import (
     parts_of,
     sound_fields,
 )
+from sync.conferences.told import address
 from sync.errors import Gone, Refused, Transient, Unsupported, nearest
 from sync.meeting import Meeting
 from sync.ports import Actual, Outcome, Target
@@ -40,7 +41,7 @@ _METHODS = {
     "delete": ("DELETE", "POST", "PUT", "PATCH"),
     "read": ("GET",),
 }
-_READ = ("title", "start", "end")
+_ANSWERS = {"read": ("title", "start", "end", "join_url"), "update": ("join_url",), "delete": ()}
 _GONE = frozenset(range(400, 500)) - {401, 403, 408, 423, 425, 429}  # those have a meaning of their own
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _CREDENTIAL = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
@@ -60,8 +61,11 @@ class Rest:
         self._read = _Operation.of(told, "read") if "read" in options else None
         self._headers = _headers(told)
         self._gone = _gone(told)
-        self.capabilities = capabilities_of(self._update.fields) | ({"read"} if self._read else set())
-        if not told.problems and not self.capabilities - {"read"}:
+        self._told = capabilities_of(self._update.fields)
+        says_where = any(each and "join_url" in each.answer for each in (self._update, self._read))
+        self.capabilities = self._told | ({"read"} if self._read else set())
+        self.capabilities |= {"join_url"} if says_where else set()
+        if not told.problems and not self._told:
             told.problem("update: it tells nothing of a meeting: neither title nor times.")
         told.check()
         self._http = Http(url, connect_s=context.connect_s, read_s=context.read_s)
@@ -77,13 +81,15 @@ class Rest:
         return _actual(answer, self._read.answer)
 
     def update(self, target: Target, meeting: Meeting) -> Outcome:
-        self._call(self._update, {**of_call(target), **of_meeting(meeting)}).json()
-        told, partly = self.capabilities - {"read"}, is_cut(meeting, self._update.fields)
+        answer = self._call(self._update, {**of_call(target), **of_meeting(meeting)})
+        answer.json()
+        told, partly = self._told, is_cut(meeting, self._update.fields)
         wanted = [word for word, value in parts_of(meeting).items() if value]
         applied = tuple(word for word in wanted if word in told and not (partly and word == "recurrence"))
         unknown = meeting.zone is None and "time_zone" in self._update.fields
         note = "its time zone is not known here: told in UTC" if unknown else ""
-        return Outcome(True, applied, tuple(word for word in wanted if word not in applied), note)
+        ignored = tuple(word for word in wanted if word not in applied)
+        return Outcome(True, applied, ignored, note, _join_url(answer, self._update.answer))
 
     def delete(self, target: Target) -> Outcome:
         try:
@@ -113,7 +119,7 @@ class Rest:
 
 @dataclass(frozen=True)
 class _Operation:
-    """One of the calls: what is sent, with fields in it. `answer`: where `read` finds what it asks for."""
+    """One of the calls: what is sent, with fields in it, and where in the answer is what."""
 
     method: str = ""
     path: tuple[str, ...] = ()
@@ -128,16 +134,14 @@ class _Operation:
             if name in told.told:
                 told.problem(f"{name} is not an object.")
             return cls()
-        reads = name == "read"
-        told.refuse_unknown(
-            raw, ("method", "path", "query", *(_READ if reads else ("body",))), f"a key of {name}"
-        )
+        sends = () if name == "read" else ("body",)
+        told.refuse_unknown(raw, ("method", "path", "query", *sends, *_ANSWERS[name]), f"a key of {name}")
         operation = cls(
             method=raw.get("method", _METHODS[name][0]),
             path=tuple(str(raw.get("path", "")).split("/")[1:]),
             query=raw.get("query", {}),
             body=raw.get("body"),
-            answer={key: raw[key] for key in _READ if key in raw} if reads else {},
+            answer={key: raw[key] for key in _ANSWERS[name] if key in raw},
         )
         known = FIELDS if name == "update" else OF_THE_CALL
         for problem in operation._problems(name, str(raw.get("path", "")), known):
@@ -164,9 +168,9 @@ class _Operation:
         if self.body is not None and not isinstance(self.body, dict):
             yield "body is not an object."
         if name == "read" and not self.answer:
-            yield "it names none of title, start and end: where in the answer they are."
+            yield "it names none of title, start, end and join_url: where in the answer they are."
         if not all(isinstance(where, str) and all(where.split(".")) for where in self.answer.values()):
-            yield "title, start and end are names in the answer, with dots between them."
+            yield "title, start, end and join_url are names in the answer, with dots between them."
         yield from self._problems_of_fields(known)
 
     def _problems_of_fields(self, known: frozenset[str]) -> Iterator[str]:
@@ -240,7 +244,7 @@ def _gone(told: Options) -> frozenset[int]:
 def _actual(answer: Answer, places: Mapping[str, str]) -> Actual:
     """The conference as the answer tells it; one that lacks what the settings say it has proves nothing."""
     answer.json()
-    said = {name: answer.said(*place.split(".")) for name, place in places.items()}
+    said = {name: answer.said(*at.split(".")) for name, at in places.items() if name != "join_url"}
     try:
         if not all(isinstance(value, str) for value in said.values()):
             raise ValueError
@@ -248,7 +252,12 @@ def _actual(answer: Answer, places: Mapping[str, str]) -> Actual:
     except ValueError:
         raise Transient(f"{answer.method}: what {answer.host} answers is no conference") from None
     title = said.get("title")
-    return Actual(str(title) if "title" in said else None, times.get("start"), times.get("end"))
+    join_url = _join_url(answer, places)
+    return Actual(str(title) if "title" in said else None, times.get("start"), times.get("end"), join_url)
+
+
+def _join_url(answer: Answer, places: Mapping[str, str]) -> str:
+    return address(answer.said(*places["join_url"].split("."))) if "join_url" in places else ""
 
 
 def _read_moment(text: str) -> datetime:

@@ -33,12 +33,17 @@ class Told:
     def has_applied(self, detail: str) -> bool:
         return detail in self._applied
 
-    def outcome(self, *, changed: bool) -> Outcome:
+    def outcome(self, *, changed: bool, join_url: str = "") -> Outcome:
         """Raises Unsupported when nothing at all could be told."""
         why = "; ".join(self._notes)
         if not self._applied:
             raise Unsupported(why)
-        return Outcome(changed, tuple(self._applied), tuple(self._ignored), why)
+        return Outcome(changed, tuple(self._applied), tuple(self._ignored), why, join_url)
+
+
+def address(said: object) -> str:
+    """A join URL as a system tells it, if it tells one. Whether it leads to the conference, the rules judge."""
+    return said if isinstance(said, str) else ""
 
 
 def moment(text: object) -> datetime:

@@ -26,6 +26,7 @@ from sync.conferences import Context
 from sync.conferences.http import Answer, Http
 from sync.conferences.options import Options
 from sync.conferences.own_system import system
+from sync.conferences.told import address
 from sync.errors import AuthFailed, Gone, Unsupported
 from sync.meeting import Meeting, Moved
 from sync.ports import Actual, Outcome, Reason, Target
@@ -47,7 +48,7 @@ class Webhook:
 
     name = "webhook"
     capabilities = frozenset(
-        {"title", "time", "recurrence", "occurrence", "agenda", "invitees", "restore"}
+        {"title", "time", "recurrence", "occurrence", "agenda", "invitees", "restore", "join_url"}
     )  # no read: a receiver is told, never asked
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
@@ -75,7 +76,9 @@ class Webhook:
         if len(ignored) == len(told):
             raise Unsupported("the receiver ignores all that it was told")
         applied = tuple(word for word in told if word not in ignored)
-        return Outcome(said.get("changed") is not False, applied, ignored, note)
+        return Outcome(
+            said.get("changed") is not False, applied, ignored, note, address(said.get("join_url"))
+        )
 
     def delete(self, target: Target) -> Outcome:
         answer = self._send(replace(target, reason=Reason.REMOVED), {})

@@ -19,7 +19,7 @@ from sync.conferences.calls import Api, Calls
 from sync.conferences.http import Answer, Http, retry_after
 from sync.conferences.options import Options
 from sync.conferences.token import Fetched, SharedToken
-from sync.conferences.told import NOT_OURS, Told, moment
+from sync.conferences.told import NOT_OURS, Told, address, moment
 from sync.conferences.zoom_times import ONCE, Occurrence, Once, Repeated, Slot, minutes, times, utc
 from sync.errors import AuthFailed, Gone, RateLimited, Refused, SyncError, Transient, Unsupported
 from sync.meeting import Meeting
@@ -41,7 +41,9 @@ class Zoom:
     """A server-to-server app. Options: `account_id`, `client_id`, `client_secret` (a Secret); other roots."""
 
     name = "zoom"
-    capabilities = frozenset({"title", "agenda", "time", "recurrence", "occurrence", "invitees", "read"})
+    capabilities = frozenset(
+        {"title", "agenda", "time", "recurrence", "occurrence", "invitees", "read", "join_url"}
+    )
     system = next(each for each in KNOWN if each.provider == "zoom")
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
@@ -62,10 +64,11 @@ class Zoom:
             found = self._meeting(target.id).read()
         except Gone:
             return None
+        title, join_url = str(found["topic"]), address(found.get("join_url"))
         if found["type"] != ONCE or "start_time" not in found:
-            return Actual(str(found["topic"]))  # of a series, Zoom lists what is still ahead
+            return Actual(title, join_url=join_url)  # of a series, Zoom lists what is still ahead
         start = moment(found["start_time"])
-        return Actual(str(found["topic"]), start, start + timedelta(minutes=minutes(found)))
+        return Actual(title, start, start + timedelta(minutes=minutes(found)), join_url)
 
     def update(self, target: Target, meeting: Meeting) -> Outcome:
         there = self._meeting(target.id)
@@ -79,7 +82,7 @@ class Zoom:
             wanted.believe(found)
         if isinstance(wanted.times, Repeated):
             _put_in_place(there, found, wanted.times, wanted.told)
-        return wanted.told.outcome(changed=there.acted)
+        return wanted.told.outcome(changed=there.acted, join_url=address(found.get("join_url")))
 
     def delete(self, target: Target) -> Outcome:
         there = self._meeting(target.id)

@@ -351,6 +351,21 @@ def test_reading_looks_where_the_settings_say(api: PlainApi) -> None:
     assert rest.read(TARGET) is None
 
 
+def test_where_a_conference_is_joined_is_told_if_the_settings_say_where_that_is(api: PlainApi) -> None:
+    url = "https://meet.example.com/r/314159265?k=1"
+    said = json.dumps(
+        {"link": {"url": url}, "meeting": {"topic": "x", "when": {"until": "2030-03-04T10:15:00Z"}}}
+    )
+    rest = client(api, update={**UPDATE, "join_url": "link.url"}, read={**READ, "join_url": "link.url"})
+    assert "join_url" in rest.capabilities
+    assert "join_url" not in client(api).capabilities
+    api.failures += [Failure(200, body=said), Failure(200, body=said)]
+    assert rest.update(TARGET, MEETING).join_url == url
+    assert rest.read(TARGET) == Actual("x", None, datetime(2030, 3, 4, 10, 15, tzinfo=UTC), url)
+    api.failures.append(Failure(200, body="{}"))
+    assert rest.update(TARGET, MEETING).join_url == ""
+
+
 @pytest.mark.parametrize(
     "told", [{}, {"meeting": []}, {"meeting": {"topic": 5}}, {"meeting": {"topic": "x"}}]
 )
@@ -470,9 +485,9 @@ def body(**leaves: object) -> dict[str, object]:
             {"delete": {**DELETE, "body": {"t": "{title}"}}},
             "delete: {title} is not known when there is no meeting",
         ),
-        ({"read": DELETE}, "read: it names none of title, start and end"),
-        ({"read": {**DELETE, "title": "a..b"}}, "read: title, start and end are names"),
-        ({"read": {**DELETE, "title": 5}}, "read: title, start and end are names"),
+        ({"read": DELETE}, "read: it names none of title, start, end and join_url"),
+        ({"read": {**DELETE, "title": "a..b"}}, "read: title, start, end and join_url are names"),
+        ({"read": {**DELETE, "title": 5}}, "read: title, start, end and join_url are names"),
         ({"read": {**DELETE, "title": "t", "body": {}}}, "body is not a key of read"),
         ({"update": {**DELETE, "body": {"z": "{time_zone}"}}}, "update: it tells nothing of a meeting"),
         ({"headers": []}, "headers is not an object."),

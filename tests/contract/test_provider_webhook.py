@@ -468,6 +468,16 @@ def test_a_receiver_that_cannot_say_so_may_tell_by_the_status(receiver: WebhookR
         webhook.update(target(), MEETING)
 
 
+@pytest.mark.parametrize(
+    ("said", "heard"), [('"https://meet.example.com/r/room-41?k=1"', 1), ("7", 0), ("null", 0)]
+)
+def test_a_receiver_may_say_where_its_conference_is_joined(
+    receiver: WebhookReceiver, webhook: Webhook, said: str, heard: int
+) -> None:
+    receiver.failures.append(Failure(200, body=f'{{"join_url": {said}}}'))
+    assert webhook.update(target(), MEETING).join_url == heard * said.strip('"')
+
+
 def test_whoever_knows_better_already_is_left_alone(receiver: WebhookReceiver, webhook: Webhook) -> None:
     webhook.update(target(5), MEETING)
     before = dict(receiver.rooms)

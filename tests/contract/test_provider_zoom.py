@@ -226,6 +226,17 @@ class TestZoom(ProviderContract):
         assert (sorted(body), body["topic"]) == (["settings", "topic"], "New")
         assert zoom.left_today == 98
 
+    def test_where_a_meeting_is_joined_is_told_with_its_passcode(
+        self, provider: Provider, target: Target, zoom: FakeZoom
+    ) -> None:
+        url = f"https://us02web.zoom.us/j/{target.id}?pwd=abc"
+        zoom.meetings[target.id]["join_url"] = url
+        assert provider.update(target, MEETING).join_url == url
+        actual = provider.read(target)
+        assert actual is not None
+        assert actual.join_url == url
+        assert url not in f"{actual} {provider.update(target, MEETING)}"
+
     def test_a_meeting_that_only_gets_longer_is_told_so(
         self, provider: Provider, target: Target, zoom: FakeZoom
     ) -> None:
