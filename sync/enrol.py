@@ -45,7 +45,8 @@ def enrol(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolm
     if calendar is None:
         _log(Ask.ENROL, name, _REFUSED)
         return
-    if before is not None and before.active and not before.frozen:
+    well = before is not None and before.active and not before.frozen
+    if before is not None and well:
         calendar = before.calendar  # nothing is gained by reading it as somebody else
     if not store.enrol(name, EnrolledCalendar(calendar, asked.asked_at, _hashed(salt, asked.caller))):
         _log(Ask.ENROL, name, _OVERTAKEN)
@@ -55,7 +56,7 @@ def enrol(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolm
         watching.look_after(outside, policy, key, known, record, store.webhook_url())
     if asked.conference is not None and record.active:
         _expect(outside, policy, name, asked.event_id, asked.conference, owner)
-    if before is None or not before.active:
+    if not well:
         wake(outside.queue, outside.clock, policy.buckets, name)
     _log(Ask.ENROL, name, "wired" if record.label else "enrolled")
 

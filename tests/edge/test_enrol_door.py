@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from sync import enrolment
@@ -168,3 +170,28 @@ def test_what_cannot_be_kept_is_not_acknowledged(
 def test_other_methods_are_refused(webhook: FlaskClient, open_to_us: None, method: str) -> None:
     answer = webhook.open("/enrol", method=method)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, DELETE")
+
+
+def test_whatever_is_sent_the_door_answers_and_never_breaks(webhook: FlaskClient, open_to_us: None) -> None:
+    """Neither a token nor a body that somebody made up is ever a bug of ours."""
+    genuine = K1.token(claims())
+    header = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60)
+    forged = st.builds(
+        lambda at, to: genuine[:at] + to + genuine[at + 1 :], st.integers(0, len(genuine) - 1), header
+    )
+
+    methods = st.sampled_from(["POST", "DELETE"])
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.one_of(header, forged, st.just(genuine)),
+        st.binary(max_size=60),
+        st.sampled_from(["POST", "DELETE"]),
+    )
+    def send(token: str, body: bytes, method: str) -> None:
+        answer = webhook.open(
+            "/enrol", method=method, headers={"Authorization": f"Bearer {token}"}, data=body
+        )
+        assert answer.status_code in (202, 400, 401, 429)
+
+    send()

@@ -213,6 +213,8 @@ def test_a_calendar_that_is_lost_is_read_as_who_enrols_it_anew(office: Office) -
     office.clock.advance(1)
     office.come(office.ask(ME, ROOM))
     assert office.record(key).calendar == CalendarId(ROOM, ME)
+    office.settle(hours=0.01)
+    assert not office.record(key).frozen, "it is looked at at once"
 
 
 # --- The wire speaks ---
