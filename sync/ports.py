@@ -214,14 +214,12 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """How everything stands: for people, by way of metrics."""
+    """How many conferences there are of those that are not as their events want: for metrics."""
 
-    stale_calendars: int
-    frozen_calendars: int  # active, and they refuse us
-    pending_conferences: int  # something is left to do, now or at a time that is known
-    held_conferences: int
-    quarantined_conferences: int
-    lost_conferences: int
+    pending: int  # something is left to do, now or at a time that is known
+    held: int
+    quarantined: int
+    lost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +293,8 @@ class Store(Protocol):
     def tally(self, calendar_key: str) -> Tally:
         """How the conferences it looks after stand."""
 
-    def stock(self, stale_before: float) -> Stock:
-        """How everything stands. A calendar is stale if it is active and was not listed since then."""
+    def stock(self) -> Stock:
+        """How the conferences of all calendars stand."""
 
     def account(self, name: str) -> Account:
         """How a provider's account stands; one that was never in trouble answers."""

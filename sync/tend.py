@@ -20,7 +20,7 @@ from sync.watching import Revision, Watching
 
 _STEPS = 600  # of one run, each a call to Google
 _RUN_S = 240.0  # ... within this time: the next run comes soon. So long a sweep goes on at most, too
-_STALE = 1.5  # sweep intervals without a listing
+_STALE = 1.5  # times the interval at which each calendar is looked at
 _PROVISIONAL_S = 7 * 86400.0  # so long ago an add-on told of a conference that no event has ever carried
 _TOLD_OF = 100  # of those
 
@@ -37,6 +37,7 @@ class Verdict:
     dark: int = 0  # calendars without a channel whose notifications are believed
     polled: int = 0  # ... of which Google says that it does not watch them
     frozen: int = 0
+    stale: int = 0  # calendars that nobody has listed for too long
     unstoppable: int = 0  # channels that end by themselves
     shortest_life_days: float | None = None  # of the channels that are believed
 
@@ -137,9 +138,12 @@ class _Run:
     def judge(self) -> Verdict:
         """How things stand now, in one record; and in another one if notifications do not arrive."""
         verdict, now = self._verdict, self._outside.clock.now()
+        subjects = (each.record.calendar.subject for each in self._all if each.record.active)
+        stale_before = now - _STALE * budget.interval_s(self._policy.sweep_s, subjects)
         for each in self._all:
             record, due = each.record, each.due(now)
             verdict.frozen += record.active and bool(record.frozen)
+            verdict.stale += record.active and record.listed_at < stale_before
             verdict.unstoppable += sum(one.lapsing for one in record.channels if one not in due.forget)
             if not each.watched:
                 continue
@@ -169,6 +173,7 @@ class _Run:
             dark=verdict.dark,
             polled=verdict.polled,
             frozen=verdict.frozen,
+            stale=verdict.stale,
             unstoppable=verdict.unstoppable,
             shortest_life_days=None if days is None else round(days, 2),
             notified_ago_s=notified_ago_s,
@@ -221,17 +226,15 @@ def sweep(outside: Outside, policy: Policy) -> int:
     return woken
 
 
-def take_stock(outside: Outside, policy: Policy) -> None:
-    """Tell how everything stands, which no pass over one calendar knows: metrics and alerts are made of it."""
-    stock = outside.store.stock(outside.clock.now() - _STALE * policy.sweep_s)
+def take_stock(outside: Outside) -> None:
+    """Tell how the conferences stand, which no pass over one calendar knows: metrics and alerts are made of it."""
+    stock = outside.store.stock()
     logs.write(
         logs.Record.STOCK,
-        stale_calendars=stock.stale_calendars,
-        frozen_calendars=stock.frozen_calendars,
-        pending_conferences=stock.pending_conferences,
-        held_conferences=stock.held_conferences,
-        quarantined_conferences=stock.quarantined_conferences,
-        lost_conferences=stock.lost_conferences,
+        pending=stock.pending,
+        held=stock.held,
+        quarantined=stock.quarantined,
+        lost=stock.lost,
     )
 
 

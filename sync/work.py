@@ -71,7 +71,7 @@ class Work:
         """Wake what is due, and tell how everything stands."""
         with logs.operation(_owner()):
             tend.sweep(self._outside, self._policy)
-        tend.take_stock(self._outside, self._policy)
+        tend.take_stock(self._outside)
 
 
 def _moment(told: object) -> float:

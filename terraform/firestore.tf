@@ -2,7 +2,7 @@
 
 locals {
   indexes = {
-    calendars   = [["active", "due_at"], ["active", "frozen"], ["active", "listed_at"]]
+    calendars   = [["active", "due_at"]]
     conferences = [["home", "due_at"], ["home", "live"], ["home", "state"], ["home", "waiting"]]
     links       = [["calendar_key", "doubted_at"], ["calendar_key", "live"]]
   }

@@ -69,6 +69,18 @@ locals {
       lasts    = "900s"
       query    = "${local.level.stale_calendars} > 0"
     }
+    channel-ending = {
+      title    = "a calendar is about to go dark, or is"
+      severity = "ERROR"
+      lasts    = "900s"
+      query    = "(${local.level.channel_days_left} < 1) or ((${local.level.dark_calendars}) > (${local.level.polled_calendars}))"
+    }
+    push-silent = {
+      title    = "notifications do not arrive"
+      severity = "ERROR"
+      lasts    = "0s"
+      query    = "${format(local.counted.push_silent, "15m")} > 0"
+    }
     converge-silent = {
       title    = "converge or the sweep has stopped running"
       severity = "CRITICAL"

@@ -6,7 +6,7 @@ What became of a write without an answer is not known: a fence and a condition m
 
 | collection       | a document's name             | queries need                                       |
 |------------------|-------------------------------|----------------------------------------------------|
-| calendars        | calendar key                  | active + due_at, active + listed_at, active + frozen |
+| calendars        | calendar key                  | active + due_at                                    |
 | links            | records.link_name             | calendar_key + live, calendar_key + doubted_at,    |
 |                  |                               | event_id, provisional_at                           |
 | conferences      | records.conference_name       | home + due_at, home + live, home + state,          |
@@ -285,16 +285,12 @@ class FirestoreStore:
             waiting=self._number(self._where("conferences", home=calendar_key, waiting=True)),
         )
 
-    def stock(self, stale_before: float) -> Stock:
-        active, every = self._where("calendars", active=True), self._where("conferences")
+    def stock(self) -> Stock:
+        due = self._where("conferences").where(filter=FieldFilter("due_at", ">=", 0))
+        standing = (State.HELD, State.QUARANTINED, State.LOST)
         return Stock(
-            self._number(active.where(filter=FieldFilter("listed_at", "<", stale_before))),
-            self._number(active.where(filter=FieldFilter("frozen", ">", ""))),
-            self._number(every.where(filter=FieldFilter("due_at", ">=", 0))),
-            *(
-                self._number(self._where("conferences", state=state.value))
-                for state in (State.HELD, State.QUARANTINED, State.LOST)
-            ),
+            self._number(due),
+            *(self._number(self._where("conferences", state=state.value)) for state in standing),
         )
 
     def now(self) -> float:

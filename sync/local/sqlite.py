@@ -339,22 +339,13 @@ class SqliteStore:
         self._count(reads=2 + live // _COUNTED_FOR_ONE_READ + waiting // _COUNTED_FOR_ONE_READ)
         return Tally(live, waiting)
 
-    def stock(self, stale_before: float) -> Stock:
-        stale = "SELECT count(*) FROM calendars WHERE active AND json_extract(document, '$.listed_at') < ?"
-        frozen = "SELECT count(*) FROM calendars WHERE active AND json_extract(document, '$.frozen') > ''"
-        pending = "SELECT count(*) FROM conferences WHERE due_at IS NOT NULL"
+    def stock(self) -> Stock:
         states = "SELECT json_extract(document, '$.state'), count(*) FROM conferences GROUP BY 1"
         with self._database.reading() as connection:
-            (stale_calendars,) = connection.execute(stale, (stale_before,)).fetchone()
-            (frozen_calendars,) = connection.execute(frozen).fetchone()
-            (pending_conferences,) = connection.execute(pending).fetchone()
+            due = "SELECT count(*) FROM conferences WHERE due_at IS NOT NULL"
+            (pending,) = connection.execute(due).fetchone()
             standing = Counter(dict(connection.execute(states).fetchall()))
-        stock = Stock(
-            stale_calendars,
-            frozen_calendars,
-            pending_conferences,
-            *(standing[state] for state in (State.HELD, State.QUARANTINED, State.LOST)),
-        )
+        stock = Stock(pending, *(standing[each] for each in (State.HELD, State.QUARANTINED, State.LOST)))
         self._count(reads=sum(1 + number // _COUNTED_FOR_ONE_READ for number in astuple(stock)))
         return stock
 

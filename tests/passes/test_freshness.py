@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from sync import tend
+from sync.channel import Keys
 from sync.errors import Refused, Transient
 from sync.one_pass import one_pass
-from tests.passes.conftest import YOU, Town
+from tests.passes.conftest import KEY, Town
 
 
 class Told:
@@ -143,20 +144,27 @@ def test_a_bug_ends_a_pass_with_a_record_too(town: Town, told: Told, monkeypatch
     assert (verdict["outcome"], verdict["severity"]) == ("broken_off", "ERROR")
 
 
-def test_a_stock_tells_how_everything_stands(town: Town, event: str, told: Told) -> None:
+def test_a_stock_tells_how_the_conferences_stand(town: Town, event: str, told: Told) -> None:
     town.acme.faults = [Refused("400")]
     town.act("retitle", event=event, title="Another")
     town.look()
-    town.enrol(YOU)  # and never looked at
     told("stock")
-    tend.take_stock(town.outside, town.policy)
+    tend.take_stock(town.outside)
     [stock] = told("stock")
-    counts = {name: value for name, value in stock.items() if name.endswith(("_calendars", "_conferences"))}
-    assert counts == {
-        "stale_calendars": 1,
-        "frozen_calendars": 0,
-        "pending_conferences": 1,
-        "held_conferences": 0,
-        "quarantined_conferences": 1,
-        "lost_conferences": 0,
-    }
+    counts = {name: stock[name] for name in ("pending", "held", "quarantined", "lost")}
+    assert counts == {"pending": 1, "held": 0, "quarantined": 1, "lost": 0}
+
+
+def test_converge_tells_of_calendars_that_nobody_has_listed_for_nine_hours(town: Town, told: Told) -> None:
+    def stale() -> int:
+        told("converge")
+        tend.converge(town.outside, town.policy, KEY, Keys((KEY,)))
+        return int(told("converge")[0]["stale"])
+
+    town.look()
+    town.clock.advance(8.9 * 3600)
+    assert stale() == 0
+    town.clock.advance(0.2 * 3600)
+    assert stale() == 1
+    town.look()
+    assert stale() == 0
