@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sync import conference as conferences
-from sync import decide, ledger, logs, meeting
+from sync import decide, ledger, logs, meeting, records
 from sync.codes import Code
 from sync.conference import Conference, Decision, Intent, State
 from sync.decide import Action, Confirm, Evidence, Nothing, Update, Verify
@@ -40,6 +40,8 @@ from sync.write_back import Copies, Written, is_outdated, write_back
 _BATCH = 50  # conferences read at a time
 _CALLS = 500  # provider calls of one pass
 _LOOKS = 3  # at one conference in one pass
+_SPREAD = 0.25  # of a pause: those that wait for its end come one after the other, and not all at once
+_ABANDONED_S = 30 * 86400.0  # nobody brings an event back then: Google keeps deleted ones for about a month
 _SLACK_S = 2.0  # beyond a provider call's own bound: for the write that settles it
 
 Change = Callable[[Conference, float], Conference]
@@ -111,7 +113,7 @@ class _Apply:
 
     def _look_at(self, item: Conference) -> None:
         if not self._policy.rules.knows(item.key.provider, item.account):
-            return self._postpone(item, self._policy.sweep_s, Code.NOT_OURS, "the settings lack its provider")
+            return self._leave(item)
         if self._looks[item.key] > _LOOKS:
             return self._postpone(item, self._patience(item), Code.RETRY_LATER, "looked at often enough")
         match decide.decide(item, self._tenure.now(), self._policy.grace_s):
@@ -123,11 +125,28 @@ class _Apply:
                 self._take(item, step)
         return None
 
+    def _leave(self, item: Conference) -> None:
+        """Nobody can be told. One that is to be deleted is shown to people, until it is given up."""
+        if item.wanted:
+            return self._postpone(item, self._policy.sweep_s, Code.NOT_OURS, "the settings lack its provider")
+        if self._tenure.now() < (item.dropped_at or 0.0) + _ABANDONED_S:
+            gone = Decision(Code.NOT_OURS, "it is to be deleted, and the settings lack its provider")
+            again_s = self._policy.quarantine_s
+            self._change(
+                item,
+                lambda c, now: conferences.set_aside(c, now, State.QUARANTINED, now + again_s, gone),
+            )
+            return self._note(item.key, gone)
+        given_up = Decision(Code.NOT_OURS, "the settings lack its provider: it is left alone")
+        self._change(item, lambda c, now: conferences.left_alone(c, now, given_up))
+        return self._note(item.key, given_up)
+
     def _take(self, item: Conference, step: Action) -> None:
         provider = self._provider(item)
         closed_until = self._pauses.closed_until(item, provider.call_s + _SLACK_S)
         if closed_until is not None:
-            return self._wait(item, closed_until, Code.RETRY_LATER, "its account pauses")
+            spread_s = random.uniform(0.0, _SPREAD) * max(0.0, closed_until - self._tenure.now())
+            return self._wait(item, closed_until + spread_s, Code.RETRY_LATER, "its account pauses")
         match step:
             case Update():
                 self._update(item)
@@ -230,8 +249,9 @@ class _Apply:
 
     def _braking(self, item: Conference) -> Progress | None:
         """A deletion counts from its intent on: only this calendar is sure to know of it, whatever it comes to."""
-        begins = not (item.wanted or item.approved or item.counted)
-        return Progress(deleted_at=self._tenure.now()) if begins else None
+        now = self._tenure.now()
+        begins = not (item.wanted or item.approved or conferences.is_counted(item, now))
+        return Progress(deleted_at=now) if begins else None
 
     def _settle(self, key: ConferenceKey, intent: Intent, settle: Change, etags: Mapping[str, str]) -> None:
         """What became of an intent; `etags`: of the versions we have written, by ref."""
@@ -421,6 +441,10 @@ class _Apply:
             later = "a calendar that it may have moved to is a later version's"
             self._postpone(item, self._policy.sweep_s, Code.DELETION_WAITING, later)
             return False
+        if self._is_another_wanted(group):  # converge has not come to it yet: there is nothing to be woken
+            new = "a calendar that it may have moved to is new"
+            self._postpone(item, self._settling(item), Code.DELETION_WAITING, new)
+            return False
         unlisted = [each.key for each in group if self._looked_at(each) <= (item.dropped_at or 0)]
         if unlisted:
             for key in unlisted:
@@ -446,6 +470,17 @@ class _Apply:
         subject = self._tenure.record.calendar.subject
         return [record for record in active if record.calendar.subject == subject]
 
+    def _is_another_wanted(self, group: Sequence[CalendarRecord]) -> bool:
+        """Whether a calendar is wired or enrolled that would be in the group, and is not yet."""
+        store, subject = self._outside.store, self._tenure.record.calendar.subject
+        wanted = records.wanted(store.wired().calendars, store.enrolled(), store.salt())
+        missing = wanted.keys() - {record.key for record in group}
+        return any(
+            not wanted[key].paused
+            and (len(wanted) <= decide.SMALL or wanted[key].calendar.subject == subject)
+            for key in missing
+        )
+
     def _looked_at(self, record: CalendarRecord) -> float:
         """When it was last listed. One that has refused us for a whole grace is as good as listed now."""
         if record.key == self._tenure.record.key:
@@ -470,13 +505,14 @@ class _Apply:
 
     def _is_held_back(self, item: Conference) -> bool:
         """Whether a person must look first: they have not, and it is one of too many, or was used by too many."""
-        if item.approved or item.counted:
+        now = self._tenure.now()
+        if item.approved or conferences.is_counted(item, now):
             return False
-        ahead = sum(not use.reach.is_over(self._tenure.now()) for use in item.former.values())
+        ahead = sum(not use.reach.is_over(now) for use in item.former.values())
         if ahead >= conferences.FORMER_KEPT:  # others, that we do not remember, may carry it too
             return True
-        tally = self._outside.store.tally(self._tenure.record.key)
-        deleted = len(decide.recent(self._tenure.record.deletions, self._tenure.now()))
+        tally = self._outside.store.tally(self._tenure.record.key, now)
+        deleted = len(decide.recent(self._tenure.record.deletions, now))
         return self._policy.brake.holds(deleted, tally.waiting, tally.live)
 
     # --- writing ----------------------------------------------------------------------------------------

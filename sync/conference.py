@@ -20,6 +20,7 @@ _WHY_KEPT = 200  # characters
 MOVED_KEPT = 100  # occurrences of one series
 _UNLIKE_ANY = "?"  # a fingerprint of what its provider has, which is not what we know of
 REFS_KEPT = 200  # far more than a room has to have: more would outgrow a document, and stop the calendar
+DAY_S = 86400.0
 FORMER_KEPT = 100  # asked before a deletion: those that end last
 
 
@@ -116,7 +117,7 @@ class Conference:
     account: str = ""  # of the provider's, whose conferences it is among
     locator: str = ""  # its join URL, of systems whose id alone does not lead to it
     approved: bool = False  # a person has looked at its deletion: no brake stops it any more
-    counted: bool = False  # its deletion has begun, as one of its calendar's day: no brake stops it either
+    counted_at: float | None = None  # when its deletion began, as one of that day: no brake stops it that day
     decisions: tuple[Decided, ...] = ()  # the last few, newest last
 
     @property
@@ -276,7 +277,7 @@ def _wanting(conference: Conference, now: float) -> Conference:
         dropped_at=None if refs else now,
         state=State.OK,
         approved=False,
-        counted=False,
+        counted_at=None,
     )
 
 
@@ -293,8 +294,19 @@ def intended(conference: Conference, now: float, until: float, horizon_s: float)
         conference,
         intents=number,
         intent=Intent(number, until, conference.want),
-        counted=not conference.wanted,
+        counted_at=_counted_at(conference, now),
     )
+
+
+def _counted_at(conference: Conference, now: float) -> float | None:
+    if conference.wanted:
+        return None
+    return conference.counted_at if is_counted(conference, now) else now
+
+
+def is_counted(conference: Conference, now: float) -> bool:
+    """Whether its deletion has begun, as one of the last day: it is judged once, and again if it takes longer."""
+    return conference.counted_at is not None and conference.counted_at > now - DAY_S
 
 
 def is_ours(conference: Conference, intent: Intent) -> bool:
@@ -366,8 +378,13 @@ def approved(conference: Conference, now: float) -> Conference:
 
 def rejected(conference: Conference, now: float) -> Conference:
     """A person has looked at its deletion and wants it left alone: until an event uses it again, we do."""
+    return left_alone(conference, now, Decision(Code.HELD, "a person rejected it: it is left alone"))
+
+
+def left_alone(conference: Conference, now: float, decision: Decision) -> Conference:
+    """Its deletion is not done, and nobody tries it again: until an event uses it, it is nobody's business."""
     left = replace(conference, state=State.OK, applied=Applied(conference.want.version, _UNLIKE_ANY))
-    return decided(left, now, Decision(Code.HELD, "a person rejected it: it is left alone"))
+    return decided(left, now, decision)
 
 
 def set_aside(

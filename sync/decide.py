@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from sync.codes import Code
-from sync.conference import Conference, State
+from sync.conference import DAY_S, Conference, State
 from sync.meeting import Reach
 
 ROOM_REFS = 100  # a conference with more refs than this is a room: never changed or deleted
 SMALL = 50  # up to so many calendars, an event may have moved to any of them
 _PROGRESS_POLL_S = 900.0
-_DAY_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +122,4 @@ class Brake:
 
 def recent(deletions: Iterable[float], now: float) -> tuple[float, ...]:
     """The deletions of the last 24 hours."""
-    return tuple(at for at in deletions if at > now - _DAY_S)
+    return tuple(at for at in deletions if at > now - DAY_S)

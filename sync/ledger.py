@@ -51,6 +51,7 @@ class Link:
     doubted_at: float | None = None  # a full listing did not mention it: ask for it by name
     carried: str = ""  # the trace of the conference data it was made from
     account: str = ""  # of the provider's, that looks after this organizer
+    located: bool = False  # the conference knows where it is joined, as its provider finds it by that
     series: str = ""  # of an occurrence: the series it was last seen in
     written: str = ""  # the etag of a version that we wrote ourselves, until the event is seen again
     # For `explain`. It takes no part in comparisons: history alone is no reason to write.
@@ -426,6 +427,7 @@ def _link(calendar_key: str, event: Event, key: ConferenceKey, rules: Rules, use
         end=use.reach.end,
         carried=event.carried.trace if event.carried else "",
         account=rules.account(event, key) or "",
+        located=bool(rules.locator(event, key)),
         series=event.occurrence.series_id if event.occurrence else "",
     )
 

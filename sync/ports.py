@@ -208,7 +208,7 @@ class Forgotten:
 class Tally:
     """How a calendar's conferences stand: for the brake."""
 
-    live: int
+    live: int  # used by events that are not over
     waiting: int  # unwanted, not yet deleted
 
 
@@ -290,7 +290,7 @@ class Store(Protocol):
     def waiting_conferences(self, calendar_key: str, limit: int) -> Sequence[Conference]:
         """Of the conferences this calendar looks after, those whose deletion is wanted and not yet done."""
 
-    def tally(self, calendar_key: str) -> Tally:
+    def tally(self, calendar_key: str, now: float) -> Tally:
         """How the conferences it looks after stand."""
 
     def stock(self) -> Stock:

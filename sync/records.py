@@ -6,13 +6,14 @@ but never of lists. It carries its `schema`: an older one is rewritten as it is 
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sync import decide
+from sync import conference as conferences
+from sync import decide, meeting
 from sync.account import Account
-from sync.channel import Channel, ChannelState
+from sync.channel import Channel, ChannelState, calendar_key
 from sync.codes import Code
 from sync.conference import Applied, Conference, Decided, Decision, Intent, Ref, State, Want
 from sync.cursor import Bookmark
@@ -37,6 +38,7 @@ SCHEMA = 1
 ASIDE = (State.HELD, State.LOST)  # never due by themselves
 _KEPT_S = 90 * 86400.0
 _AGES_S = 100 * 365 * 86400.0  # beyond, an end is no date that every store could write down
+_NEVER = 253402300799.0  # the end of the year 9999
 _INSURANCE_S = 5.0  # the sweep looks this long after the end of a lease that nobody gave back
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,1100}", re.ASCII)
 
@@ -291,6 +293,7 @@ def link_document(link: Link) -> Document:
         "doubted_at": link.doubted_at,
         "carried": link.carried,
         "account": link.account,
+        "located": link.located,
         "series": link.series,
         "written": link.written,
         "rule": link.rule,
@@ -312,6 +315,7 @@ def link(document: Document) -> Link:
         doubted_at=stored["doubted_at"],
         carried=stored["carried"],
         account=stored.get("account", ""),
+        located=stored.get("located", False),
         series=stored.get("series", ""),
         written=stored.get("written", ""),
         rule=stored.get("rule", ""),
@@ -353,7 +357,8 @@ def conference_document(conference: Conference) -> Document:
         "account": conference.account,
         "locator": conference.locator,
         "approved": conference.approved,
-        "counted": conference.counted,
+        "counted": conference.counted_at is not None,  # all that an earlier version knows of it
+        "counted_at": conference.counted_at,
         "decisions": [_decided_document(decided) for decided in conference.decisions],
     }
 
@@ -378,19 +383,20 @@ def conference(document: Document) -> Conference:
         account=stored.get("account", ""),
         locator=stored.get("locator", ""),
         approved=stored.get("approved", False),
-        counted=stored.get("counted", False),
+        counted_at=stored.get("counted_at"),
         decisions=tuple(map(_decided, stored["decisions"])),
     )
 
 
-def is_live(conference: Conference) -> bool:
-    """Whether an event uses it, for the tally."""
-    return bool(conference.refs)
+def live_until(conference: Conference) -> float:
+    """Until when an event uses it, for the tally. None does: for ever before; without an end: for ever after."""
+    ends = [meeting.end_or_never(use.reach) for use in conference.refs.values()]
+    return min(max(ends, default=0.0), _NEVER)
 
 
-def is_waiting(conference: Conference) -> bool:
-    """Whether its deletion is wanted and not yet begun, for the brake: until a person has looked at it."""
-    let_go = conference.approved or conference.counted
+def is_waiting(conference: Conference, now: float) -> bool:
+    """Whether its deletion is wanted and is none of today's, for the brake: until a person has looked at it."""
+    let_go = conference.approved or conferences.is_counted(conference, now)
     return not conference.wanted and conference.pending and not let_go
 
 
@@ -560,6 +566,14 @@ def account(document: Document) -> Account:
 
 
 # --- How a calendar's record moves ---
+
+
+def wanted(
+    wired: Iterable[WiredCalendar], enrolled: Iterable[EnrolledCalendar], salt: bytes
+) -> dict[str, WiredCalendar]:
+    """Every calendar that is to be looked after, by its key. Where one is both, the wire speaks."""
+    both = (*(WiredCalendar("", each.calendar) for each in enrolled), *wired)
+    return {calendar_key(salt, each.calendar.id): each for each in both}
 
 
 def held(record: CalendarRecord, lease: Lease, lease_s: float) -> CalendarRecord:

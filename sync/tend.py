@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sync import budget, channel, logs, push
+from sync import budget, logs, push, records
 from sync.channel import Key, Keys
 from sync.errors import NewerRecord, SyncError
 from sync.policy import Policy
@@ -75,17 +75,15 @@ class _Run:
         """
         store = self._outside.store
         known = self._records()
-        wiring, salt = store.wired(), store.salt()
-        enrolled = (WiredCalendar("", each.calendar) for each in store.enrolled())
-        both = (*enrolled, *wiring.calendars)
-        self._wanted = {channel.calendar_key(salt, each.calendar.id): each for each in both}
+        wiring = store.wired()
+        self._wanted = records.wanted(wiring.calendars, store.enrolled(), store.salt())
         self._verdict.calendars = len(self._wanted)
-        records = self._readable() if known is None else known
+        there = self._readable() if known is None else known
         for calendar_key, each in self._wanted.items():
-            record = records.pop(calendar_key, None)
+            record = there.pop(calendar_key, None)
             address = "" if each.paused else wiring.webhook_url
             self._regard(calendar_key, record, _as_wired(calendar_key, each), address)
-        for calendar_key, record in records.items():
+        for calendar_key, record in there.items():
             self._regard(calendar_key, record, _without_wire(record), "")
 
     def _records(self) -> dict[str, CalendarRecord] | None:

@@ -3,7 +3,7 @@
 locals {
   indexes = {
     calendars   = [["active", "due_at"]]
-    conferences = [["home", "due_at"], ["home", "live"], ["home", "state"], ["home", "waiting"]]
+    conferences = [["home", "due_at"], ["home", "live_until"], ["home", "state"], ["home", "waiting"]]
     links       = [["calendar_key", "doubted_at"], ["calendar_key", "live"]]
   }
   composites = merge([

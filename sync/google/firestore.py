@@ -9,7 +9,7 @@ What became of a write without an answer is not known: a fence and a condition m
 | calendars        | calendar key                  | active + due_at                                    |
 | links            | records.link_name             | calendar_key + live, calendar_key + doubted_at,    |
 |                  |                               | event_id, provisional_at                           |
-| conferences      | records.conference_name       | home + due_at, home + live, home + state,          |
+| conferences      | records.conference_name       | home + due_at, home + live_until, home + state,    |
 |                  |                               | home + waiting, due_at, state                      |
 | accounts         | records.account_name          |                                                    |
 | wired_calendars  | slug                          |                                                    |
@@ -219,8 +219,8 @@ class FirestoreStore:
         due_at = decide.due_at(conference, now, self._grace_s)
         document = records.conference_document(conference) | {
             "due_at": due_at,
-            "live": records.is_live(conference),
-            "waiting": records.is_waiting(conference),
+            "live_until": records.live_until(conference),
+            "waiting": records.is_waiting(conference, now),
             "forget_at": _forget_at(conference, now),
         }
         transaction.set(self._document("conferences", records.conference_name(conference.key)), document)
@@ -279,9 +279,10 @@ class FirestoreStore:
         waiting = self._where("conferences", home=calendar_key, waiting=True)
         return [records.conference(_content(found)) for found in self._query(waiting.limit(limit))]
 
-    def tally(self, calendar_key: str) -> Tally:
+    def tally(self, calendar_key: str, now: float) -> Tally:
+        ours = self._where("conferences", home=calendar_key)
         return Tally(
-            live=self._number(self._where("conferences", home=calendar_key, live=True)),
+            live=self._number(ours.where(filter=FieldFilter("live_until", ">", now))),
             waiting=self._number(self._where("conferences", home=calendar_key, waiting=True)),
         )
 

@@ -332,10 +332,11 @@ class SqliteStore:
         query = "SELECT document FROM conferences WHERE home = ? AND waiting ORDER BY name LIMIT ?"
         return [records.conference(document) for document in self._query(query, calendar_key, limit)]
 
-    def tally(self, calendar_key: str) -> Tally:
-        query = "SELECT total(live), total(waiting) FROM conferences WHERE home = ?"
+    def tally(self, calendar_key: str, now: float) -> Tally:
+        is_live = "live AND json_extract(document, '$.live_until') > ?"
+        query = f"SELECT total({is_live}), total(waiting) FROM conferences WHERE home = ?"
         with self._database.reading() as connection:
-            live, waiting = map(int, connection.execute(query, (calendar_key,)).fetchone())
+            live, waiting = map(int, connection.execute(query, (now, calendar_key)).fetchone())
         self._count(reads=2 + live // _COUNTED_FOR_ONE_READ + waiting // _COUNTED_FOR_ONE_READ)
         return Tally(live, waiting)
 
@@ -548,7 +549,10 @@ class SqliteStore:
         """Returns when it is due."""
         self._count(writes=1)
         due_at = decide.due_at(conference, now, self._grace_s)
-        forget_at = records.forget_at(conference, now)
+        dates = {
+            "forget_at": records.forget_at(conference, now),
+            "live_until": records.live_until(conference),
+        }
         connection.execute(
             "INSERT OR REPLACE INTO conferences (name, home, due_at, live, waiting, document) "
             "VALUES (?, ?, ?, ?, ?, ?)",
@@ -556,9 +560,9 @@ class SqliteStore:
                 records.conference_name(conference.key),
                 conference.home,
                 due_at,
-                records.is_live(conference),
-                records.is_waiting(conference),
-                _text(records.conference_document(conference) | {"forget_at": forget_at}),
+                bool(conference.refs),
+                records.is_waiting(conference, now),
+                _text(records.conference_document(conference) | dates),
             ),
         )
         return due_at

@@ -524,17 +524,20 @@ class StoreContract:
     def test_the_tally_counts_what_is_used_and_what_waits_for_its_deletion(self, store: Store) -> None:
         know(store, CAL)
         dropped = replace(conference("c"), refs={}, want=Want(2, ""), dropped_at=1.0)
+        over = Ref("1:a", Reach(0.0, 100.0, 100.0, repeats=False))
+        for_ever = Ref("1:a", Reach(0.0, None, 1.0, repeats=True))
         put(
             store,
             claimed(store).hold,
-            conference("a"),
-            conference("b"),
+            replace(conference("a"), refs={f"{CAL}.a": over, f"{CAL}.b": for_ever}),
+            replace(conference("b"), refs={f"{CAL}.b": over}),
             dropped,
             replace(dropped, key=ConferenceKey("demo", "d"), applied=Applied(2), state=State.GONE),
             conference("e", home=OTHER_CAL),
         )
-        assert store.tally(CAL) == Tally(live=2, waiting=1)
-        assert store.tally("unknown") == Tally(live=0, waiting=0)
+        assert store.tally(CAL, 99.0) == Tally(live=2, waiting=1)
+        assert store.tally(CAL, 100.0) == Tally(live=1, waiting=1), "a meeting that is over is not live"
+        assert store.tally("unknown", 0.0) == Tally(live=0, waiting=0)
 
     def test_the_stock_counts_conferences_of_all_calendars_by_how_they_stand(self, store: Store) -> None:
         know(store, CAL, OTHER_CAL)
@@ -666,7 +669,7 @@ class StoreContract:
             store, claimed(store).hold, *(conference(f"c{number}", pending_until=9.0) for number in range(30))
         )
         bill()
-        assert store.tally(CAL).live == 30
+        assert store.tally(CAL, 0.0).live == 30
         assert store.next_due(CAL) is not None
         assert bill() == (2 + 1, 0)
         assert store.stock().pending == 30
@@ -809,14 +812,14 @@ class StoreContract:
             wait,
             replace(wait, key=ConferenceKey("acme", "held"), state=State.HELD),
             replace(wait, key=ConferenceKey("acme", "approved"), approved=True),
-            replace(wait, key=ConferenceKey("acme", "begun"), counted=True),
+            replace(wait, key=ConferenceKey("acme", "begun"), counted_at=store.now()),
             replace(wait, key=ConferenceKey("acme", "gone"), applied=Applied(2), state=State.GONE),
             replace(wait, key=ConferenceKey("acme", "wanted"), want=Want(2, "1:a", "ref")),
             replace(wait, key=ConferenceKey("acme", "elsewhere"), home=OTHER_CAL),
         )
         found = {each.key.id for each in store.waiting_conferences(CAL, 10)}
         assert found == {"wait", "held"}
-        assert store.tally(CAL).waiting == 2
+        assert store.tally(CAL, 0.0).waiting == 2
         assert len(store.waiting_conferences(CAL, 1)) == 1
 
     # --- What people ask for ---

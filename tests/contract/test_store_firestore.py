@@ -192,7 +192,7 @@ def use_everything(store: FirestoreStore) -> None:
     store.doubted_links(CAL, 1)
     list(store.live_links(CAL))
     store.conferences([KEY])
-    store.tally(CAL)
+    store.tally(CAL, 0.0)
     store.waiting_conferences(CAL, 1)
     store.account("demo")
     store.change_account("demo", lambda account, now: refused(account, now, "demo:e"))
@@ -213,7 +213,7 @@ def test_queries_need_these_indexes_and_no_others(store: FirestoreStore, wire: W
         "links: calendar_key, doubted_at",
         "links: calendar_key, live",
         "conferences: home, due_at",
-        "conferences: home, live",
+        "conferences: home, live_until",
         "conferences: home, waiting",
     }
 
@@ -224,7 +224,8 @@ def index_of(query: StructuredQuery) -> str:
     filters = where.composite_filter.filters if "composite_filter" in where else [where] if where else []
     equal = StructuredQuery.FieldFilter.Operator.EQUAL
     fields = sorted({each.field_filter.field.field_path for each in filters if each.field_filter.op == equal})
-    fields += [order.field.field_path for order in query.order_by]
+    compared = {each.field_filter.field.field_path for each in filters if each.field_filter.op != equal}
+    fields += [order.field.field_path for order in query.order_by] or sorted(compared)
     (collection,) = query.from_
     return f"{collection.collection_id}: {', '.join(fields)}" if len(fields) > 1 else ""
 
@@ -476,7 +477,7 @@ USES: dict[str, tuple[str, Callable[[FirestoreStore, Claimed], object]]] = {
     "enrolling": ("BatchGetDocuments", lambda store, _: store.withdraw(CAL, 1.0)),
     "what it enrols": ("Commit", lambda store, _: store.withdraw(CAL, 1.0)),
     "a query": ("RunQuery", lambda store, _: list(store.live_links(CAL))),
-    "a sum": ("RunAggregationQuery", lambda store, _: store.tally(CAL)),
+    "a sum": ("RunAggregationQuery", lambda store, _: store.tally(CAL, 0.0)),
     "a claim": ("Commit", lambda store, _: store.claim(CAL, "another")),
     "the last word": ("Commit", lambda store, claim: store.close(claim.hold, 0, CLOSING)),
     "the salt": ("Commit", lambda store, _: store.salt()),

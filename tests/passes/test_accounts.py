@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sync import logs
+from sync.codes import Code
 from sync.conference import State
 from sync.errors import AuthFailed, RateLimited, SyncError, Transient
 from sync.ports import Target
@@ -188,3 +189,52 @@ def test_an_account_in_order_costs_one_read_a_pass_and_no_write(town: Town) -> N
     town.settle()
     assert read == ["acme"]
     town.store.change_account = changed  # type: ignore[method-assign]
+
+
+def test_those_that_wait_for_an_account_come_one_after_the_other_when_it_answers(town: Town) -> None:
+    names = [f"c-{number}" for number in range(8)]
+    for name in names:
+        town.meet(name, hours=100)
+    with refusing(town, RateLimited("429", 1200.0)):
+        town.look()
+    found = town.store.conferences([ConferenceKey("acme", name) for name in names])
+    waits = sorted(each.not_before - town.clock.now() for each in found)
+    assert len(set(waits)) == 8
+    assert waits[0] >= 1199
+    assert waits[-1] < 1200 * 1.25 + 10
+    assert waits[-1] - waits[0] > 60
+
+
+def without_acme(town: Town) -> Rules:
+    return replace(town.policy.rules, providers=frozenset())
+
+
+def test_what_is_to_be_deleted_at_an_account_that_is_gone_is_seen_and_done_when_it_comes_back(
+    town: Town,
+) -> None:
+    event, ours = town.meet(), town.policy
+    town.settle()
+    town.act("delete", event=event)
+    town.look()
+    town.policy = replace(ours, rules=without_acme(town))
+    town.settle(hours=6)
+    [left] = town.store.unsettled(town.key)
+    assert (left.state, left.decisions[-1].decision.code) == (State.QUARANTINED, Code.NOT_OURS)
+    town.policy = ours
+    town.settle(hours=30)
+    assert town.calls("delete") == {"c-1": 1}
+
+
+def test_what_is_to_be_deleted_at_an_account_that_stays_gone_is_given_up_after_a_month(town: Town) -> None:
+    event, ours = town.meet(), town.policy
+    town.settle()
+    town.act("delete", event=event)
+    town.look()
+    town.policy = replace(ours, rules=without_acme(town))
+    town.settle(hours=29 * 24)
+    assert list(town.store.unsettled(town.key))
+    town.settle(hours=3 * 24)
+    assert list(town.store.unsettled(town.key)) == []
+    town.policy = ours
+    town.settle(hours=48)
+    assert town.calls("delete") == {}

@@ -160,3 +160,36 @@ def test_a_deletion_without_an_answer_counts_where_it_was_made_whoever_takes_ove
     town.settle()
     assert "c-2" not in town.calls("delete")
     assert [each.key for each in holds.held(town.store, town.key)] == [key(2)]
+
+
+# --- What counts ---
+
+
+def test_meetings_that_are_over_do_not_make_many_deletions_look_few(town: Town) -> None:
+    for number in range(24):
+        town.meet(f"over-{number}", hours=1)
+    ahead = [town.meet(f"c-{number}", hours=400) for number in range(6)]
+    town.settle()
+    town.settle(hours=72)
+    for event in ahead:
+        town.act("delete", event=event)
+    town.settle()
+    assert town.calls("delete") == {}
+    assert len(holds.held(town.store, town.key)) == 6
+
+
+def test_deletions_that_an_outage_has_gathered_do_not_land_on_one_day(town: Town) -> None:
+    town.policy = replace(town.policy, brake=Brake(most=2, unquestioned=2))
+    events = [town.meet(f"c-{number}", hours=400) for number in range(6)]
+    town.settle()
+    town.acme.faults = [Transient("503")] * 10_000
+    for day in range(3):
+        for event in events[2 * day : 2 * day + 2]:
+            town.act("delete", event=event)
+        town.settle(hours=30)
+        assert holds.held(town.store, town.key) == [] or day
+    town.acme.faults = []
+    there = len(town.acme.has)
+    town.settle(hours=24)
+    assert there - len(town.acme.has) <= 2
+    assert len(holds.held(town.store, town.key)) >= 4

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from sync.channel import calendar_key
 from sync.codes import Code
 from sync.conference import State
 from sync.cursor import Cursor, PageToken, SyncToken
-from sync.ports import CalendarId, Page
-from sync.recognise import ConferenceKey
+from sync.ports import CalendarId, EnrolledCalendar, Page, WiredCalendar
+from sync.recognise import KNOWN, ConferenceKey
 from sync.rules import Rules
 from tests.passes.conftest import GRACE_S, ME, SYSTEM, YOU, Town, conferencing
 
@@ -350,3 +351,50 @@ def test_why_a_pass_failed_is_remembered_until_one_succeeds(town: Town) -> None:
     assert "503" in town.store.calendar(town.key).failed  # type: ignore[union-attr]
     town.look()
     assert town.store.calendar(town.key).failed == ""  # type: ignore[union-attr]
+
+
+# --- Calendars that are new ---
+
+
+def test_a_deletion_waits_for_a_calendar_that_is_wired_and_was_never_looked_at(town: Town) -> None:
+    """The event was moved into it, and of that nothing is known yet."""
+    event = town.meet()
+    town.settle()
+    town.act("change_role", calendar=YOU, user=ME, role="writer")
+    town.act("move_to_calendar", event=event, to=YOU)
+    town.look()
+    town.store.wire("", (*town.store.wired().calendars, WiredCalendar("yours", CalendarId(YOU))))
+    town.settle(hours=12)
+    assert town.calls("delete") == {}
+    town.enrol(YOU)
+    town.settle(hours=12)
+    assert town.calls("delete") == {}
+    assert town.acme.has["c-1"] is not None
+
+
+def test_one_that_is_enrolled_counts_as_well_and_one_that_is_paused_does_not(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.act("delete", event=event)
+    yours = calendar_key(town.store.salt(), YOU)
+    town.store.wire("", (*town.store.wired().calendars, WiredCalendar("yours", CalendarId(YOU), paused=True)))
+    town.store.enrol(yours, EnrolledCalendar(CalendarId("else@example.com"), 1.0))
+    town.settle(hours=12)
+    assert town.calls("delete") == {}
+    town.store.withdraw(yours, 2.0)
+    town.settle(hours=12)
+    assert town.calls("delete") == {"c-1": 1}
+
+
+def test_an_upgrade_that_finds_conferences_by_their_links_learns_them_of_events_that_stay_as_they_are(
+    town: Town,
+) -> None:
+    town.meet()
+    town.settle()
+    key = ConferenceKey("acme", "c-1")
+    [before] = town.store.conferences([key])
+    located = replace(SYSTEM, located=True)
+    town.policy = replace(town.policy, rules=replace(town.policy.rules, systems=(located, *KNOWN)))
+    town.look()
+    [after] = town.store.conferences([key])
+    assert (before.locator, after.locator) == ("", "https://calls.acme.example/j/c-1")

@@ -198,11 +198,12 @@ class MemoryStore:
 
     def waiting_conferences(self, calendar_key: str, limit: int) -> Sequence[Conference]:
         home = [each for each in self._kept.conferences.values() if each.home == calendar_key]
-        return [each for each in home if records.is_waiting(each)][:limit]
+        return [each for each in home if records.is_waiting(each, self._now())][:limit]
 
-    def tally(self, calendar_key: str) -> Tally:
+    def tally(self, calendar_key: str, now: float) -> Tally:
         home = [each for each in self._kept.conferences.values() if each.home == calendar_key]
-        return Tally(sum(map(records.is_live, home)), sum(map(records.is_waiting, home)))
+        live = sum(records.live_until(each) > now for each in home)
+        return Tally(live, sum(records.is_waiting(each, self._now()) for each in home))
 
     def now(self) -> float:
         return self._now()

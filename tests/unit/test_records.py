@@ -357,25 +357,29 @@ def test_a_calendar_tended_for_the_first_time_is_due_at_once() -> None:
 
 # --- How a conference stands ---
 
+NOW = 1_000_000.0
 USE = {"cal.event": Ref("1:a", Reach(0.0, 1.0, 1.0, repeats=False))}
+ENDLESS = {"cal.series": Ref("1:b", Reach(0.0, None, 1.0, repeats=True))}
 
 
 @pytest.mark.parametrize(
     ("conference", "live", "waiting"),
     [
-        (replace(CONFERENCE, refs=USE, want=Want(1, "1:a", "cal.event")), True, False),
-        (replace(CONFERENCE, former=USE, want=Want(2, "")), False, True),
-        (replace(CONFERENCE, former=USE, want=Want(2, ""), state=State.HELD), False, True),
-        (replace(CONFERENCE, former=USE, want=Want(2, ""), approved=True), False, False),
-        (replace(CONFERENCE, former=USE, want=Want(2, ""), counted=True), False, False),
-        (replace(CONFERENCE, want=Want(2, ""), applied=Applied(2), state=State.GONE), False, False),
-        (replace(CONFERENCE, want=Want(1, "1:a", "cal.event")), False, False),  # released
+        (replace(CONFERENCE, refs=USE, want=Want(1, "1:a", "cal.event")), 1.0, False),
+        (replace(CONFERENCE, refs=USE | ENDLESS, want=Want(1, "1:a", "cal.event")), 253402300799.0, False),
+        (replace(CONFERENCE, former=USE, want=Want(2, "")), 0, True),
+        (replace(CONFERENCE, former=USE, want=Want(2, ""), state=State.HELD), 0, True),
+        (replace(CONFERENCE, former=USE, want=Want(2, ""), approved=True), 0, False),
+        (replace(CONFERENCE, former=USE, want=Want(2, ""), counted_at=NOW - 86399), 0, False),
+        (replace(CONFERENCE, former=USE, want=Want(2, ""), counted_at=NOW - 86400), 0, True),
+        (replace(CONFERENCE, want=Want(2, ""), applied=Applied(2), state=State.GONE), 0, False),
+        (replace(CONFERENCE, want=Want(1, "1:a", "cal.event")), 0, False),  # released
     ],
 )
 def test_a_conference_is_live_while_used_and_waiting_while_its_deletion_is_owed(
-    conference: Conference, live: bool, waiting: bool
+    conference: Conference, live: float, waiting: bool
 ) -> None:
-    assert (records.is_live(conference), records.is_waiting(conference)) == (live, waiting)
+    assert (records.live_until(conference), records.is_waiting(conference, NOW)) == (live, waiting)
 
 
 # --- What may be forgotten ---

@@ -121,7 +121,7 @@ def _ask_everything(store: Store) -> None:
     next(iter(store.live_links("doctor")), None)
     store.provisional_links(0.0, 1)
     store.waiting_conferences("doctor", 1)
-    store.tally("doctor")
+    store.tally("doctor", 0.0)
 
 
 # --- From Google to the store, and back ---
