@@ -40,7 +40,10 @@ from sync.write_back import Copies, Written, is_outdated, write_back
 _BATCH = 50  # conferences read at a time
 _CALLS = 500  # provider calls of one pass
 _LOOKS = 3  # at one conference in one pass
-_SPREAD = 0.25  # of a pause: those that wait for its end come one after the other, and not all at once
+_SPREAD, _SPREAD_S = (
+    0.25,
+    120.0,
+)  # of a pause, and at most: those that wait for its end do not come all at once
 _ABANDONED_S = 30 * 86400.0  # nobody brings an event back then: Google keeps deleted ones for about a month
 _SLACK_S = 2.0  # beyond a provider call's own bound: for the write that settles it
 
@@ -145,8 +148,8 @@ class _Apply:
         provider = self._provider(item)
         closed_until = self._pauses.closed_until(item, provider.call_s + _SLACK_S)
         if closed_until is not None:
-            spread_s = random.uniform(0.0, _SPREAD) * max(0.0, closed_until - self._tenure.now())
-            return self._wait(item, closed_until + spread_s, Code.RETRY_LATER, "its account pauses")
+            after_s = random.random() * _spread_s(closed_until - self._tenure.now())
+            return self._wait(item, closed_until + after_s, Code.RETRY_LATER, "its account pauses")
         match step:
             case Update():
                 self._update(item)
@@ -309,7 +312,8 @@ class _Apply:
         `now` is the store's, as a worker that was frozen since its claim is behind it.
         """
         asked_for_s = error.retry_after_s if isinstance(error, Transient) else None
-        return max(now + (asked_for_s or 0.0), pause or 0.0) + self._patience(item)
+        after_others = pause + _spread_s(pause - now) if pause else 0.0
+        return max(now + (asked_for_s or 0.0), after_others) + self._patience(item)
 
     def _verify(self, item: Conference) -> None:
         """Pay a debt: read the conference back, and tell it again if it is not as wanted."""
@@ -576,6 +580,11 @@ class _Apply:
     def _settling(self, item: Conference) -> float:
         """The wait for another calendar's pass, longer each time."""
         return max(self._policy.buckets.settle_s, self._patience(item))
+
+
+def _spread_s(pause_s: float) -> float:
+    """How long after a pause the last of those that wait for its end may come."""
+    return min(max(0.0, _SPREAD * pause_s), _SPREAD_S)
 
 
 def _is_claimed(item: Conference, now: float) -> bool:
