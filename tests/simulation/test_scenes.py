@@ -1,6 +1,7 @@
 """Scenes: what stories have shown by chance, told on purpose from then on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -189,11 +190,11 @@ def test_a_calendar_that_comes_while_a_deletion_is_confirmed_is_not_asked(
     coming: list[Story] = []
     tally = MemoryStore.tally
 
-    def tally_and_come(self: MemoryStore, calendar_key: str) -> Any:
+    def tally_and_come(self: MemoryStore, calendar_key: str, now: float) -> Any:
         if coming:
             key = coming.pop().judge.keys[YOU]
             self.tend(key, lambda _, now: CalendarRecord(key, CalendarId(YOU), due_at=now))
-        return tally(self, calendar_key)
+        return tally(self, calendar_key, now)
 
     def scene(story: Story) -> None:
         story.deploy()
@@ -202,6 +203,8 @@ def test_a_calendar_that_comes_while_a_deletion_is_confirmed_is_not_asked(
         wait(story)
         story.act(lambda: story.do("delete", event))
         del story.kept.calendars[story.judge.keys[YOU]]
+        others = (each for each in story.kept.wiring.calendars if each.calendar.id != YOU)
+        story.kept.wiring = replace(story.kept.wiring, calendars=tuple(others))
         coming.append(story)
         wait(story, 450.0)
 
