@@ -396,6 +396,15 @@ class ProviderContract:
             with pytest.raises(Transient):
                 self.call(call, provider, target)
 
+    def test_a_page_that_says_200_is_no_answer_to_a_deletion(
+        self, provider: Provider, target: Target, fail: Fail
+    ) -> None:
+        """Nor to an update: a proxy's page of greeting would make a success of what may never have been."""
+        for call in ("update", "delete"):
+            fail(Failure(200, body="<html>SECRET</html>", after_acting=True))
+            with pytest.raises(Transient):
+                self.call(call, provider, target)
+
     @pytest.mark.parametrize("body", ["{}", '{"title": null, "start": 5, "end": []}', '{"error": "SECRET"}'])
     def test_an_answer_about_something_else_is_not_the_conference(
         self, provider: Provider, target: Target, fail: Fail, body: str

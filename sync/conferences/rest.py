@@ -81,12 +81,15 @@ class Rest:
         return _actual(answer, self._read.answer)
 
     def update(self, target: Target, meeting: Meeting) -> Outcome:
+        tells_zone = "time_zone" in self._update.fields
+        if tells_zone and "recurrence" in self.capabilities and meeting.recurrence and meeting.zone is None:
+            raise Unsupported("in an unknown time zone a series would drift")
         answer = self._call(self._update, {**of_call(target), **of_meeting(meeting)})
         answer.json()
         told, partly = self._told, is_cut(meeting, self._update.fields)
         wanted = [word for word, value in parts_of(meeting).items() if value]
         applied = tuple(word for word in wanted if word in told and not (partly and word == "recurrence"))
-        unknown = meeting.zone is None and "time_zone" in self._update.fields
+        unknown = meeting.zone is None and tells_zone
         note = "its time zone is not known here: told in UTC" if unknown else ""
         ignored = tuple(word for word in wanted if word not in applied)
         return Outcome(True, applied, ignored, note, _join_url(answer, self._update.answer))

@@ -1,6 +1,7 @@
 """What stand-ins for somebody's own server share: a port on this machine, and calls that fail when told."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
@@ -36,7 +37,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
-        self._failures: list[Failure] = []
+        self._faults: list[tuple[Failure, Callable[[Asked], bool]]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -53,9 +54,13 @@ class FakeServer:
         self._serving.join()
         self._server.server_close()
 
-    def fail(self, failure: Failure) -> None:
-        """Make the next call fail; called again, the one after it."""
-        self._failures.append(failure)
+    def fail(self, failure: Failure, suffers: Callable[[Asked], bool] = lambda _: True) -> None:
+        """Make the next call that `suffers` says fail; called again, the one after it."""
+        self._faults.append((failure, suffers))
+
+    def calm(self) -> None:
+        """Nothing fails any more."""
+        self._faults.clear()
 
     def calls(self) -> int:
         return len(self.asked)
@@ -66,9 +71,14 @@ class FakeServer:
     def _answer(self, asked: Asked) -> tuple[Told, Failure | None]:
         with self._lock:
             self.asked.append(asked)
-            failure = self._failures.pop(0) if self._failures else None
-            if failure is None or failure.after_acting:
-                return self.act(asked), failure
+            fault = next((each for each in self._faults if each[1](asked)), None)
+            if fault:
+                self._faults.remove(fault)
+            failure = fault[0] if fault else None
+            acted = self.act(asked) if failure is None or failure.after_acting else None
+            if failure is None:
+                assert acted is not None
+                return acted, None
             return Told(failure.status, "text/plain", failure.body), failure
 
     def _handler(server) -> type[BaseHTTPRequestHandler]:

@@ -62,6 +62,10 @@ class FakeService:
         """The next call that `suffers` says gets this instead of, or after, being acted upon."""
         self._faults.append(_Fault(failure, suffers))
 
+    def calm(self) -> None:
+        """Nothing fails any more."""
+        self._faults.clear()
+
     def sign_in(self, request: Request) -> Response | None:
         """The answer to a request that asks for a token; None for any other."""
         raise NotImplementedError

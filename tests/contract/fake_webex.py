@@ -35,6 +35,7 @@ class FakeWebex(FakeService):
         self.meetings: dict[str, dict[str, Any]] = {}
         self.exceptions: dict[str, dict[str, dict[str, Any] | None]] = {}
         self.connected: set[str] = set()
+        self.hosts = {HOST}
         self.mails = 0
         self.refresh_tokens = {FIRST}
         self.used: list[str] = []
@@ -84,7 +85,7 @@ class FakeWebex(FakeService):
             return _error(404, "SECRET: nothing here")
         if asked.method == "GET":
             return self._list(asked.query)
-        if (asked.body.get("hostEmail") or asked.query.get("hostEmail")) != HOST:
+        if (asked.body.get("hostEmail") or asked.query.get("hostEmail")) not in self.hosts:
             return _error(404, "SECRET: no such host")
         meeting_id, _, original = path[1].partition("_")
         if meeting_id not in self.meetings or (original and original not in self._occurrences(meeting_id)):
@@ -106,7 +107,7 @@ class FakeWebex(FakeService):
             return told({"items": within[: int(query["max"])]})
         own = [each for each in self.meetings.values() if each["webLink"] == query["webLink"]]
         assert query["current"] == "false"
-        return told({"items": own if query.get("hostEmail") == HOST else []})
+        return told({"items": own if query.get("hostEmail") in self.hosts else []})
 
     def _occurrences(self, meeting_id: str) -> dict[str, dict[str, Any]]:
         """Every occurrence by where the rule has it: at most a hundred and one."""

@@ -161,6 +161,16 @@ class BelievesAnyAnswer(Sound):
             return {"title": "", "start": "2030-01-01T10:00:00Z", "end": "2030-01-01T10:00:00Z"}
 
 
+class BelievesWhatItDeleted(Sound):
+    def delete(self, target: Target) -> Outcome:
+        answer = self.http.send("DELETE", "m", target.id)
+        try:
+            self.http.judge(answer)
+        except Gone:
+            return Outcome(False)
+        return Outcome(True)
+
+
 class TakesAnOutageForGone(Sound):
     def read(self, target: Target) -> Actual | None:
         try:

@@ -20,6 +20,7 @@ BROKEN = {
     "TakesALimitForARefusal": "a_limit_may_say_nothing",
     "HearsNoRetryAfter": "a_limit_says_how_long",
     "BelievesAnyAnswer": "an_answer_that_is_none",
+    "BelievesWhatItDeleted": "a_page_that_says_200",
     "TakesAnOutageForGone": "a_page_of_a_proxy",
     "TakesAnyMeetingForTheConference": "an_answer_about_something_else",
     "IsSpoiltByOneRefusal": "credentials_that_are_set_right",
