@@ -400,7 +400,7 @@ class ProviderContract:
         self, provider: Provider, target: Target, fail: Fail
     ) -> None:
         """Nor to an update: a proxy's page of greeting would make a success of what may never have been."""
-        for call in ("update", "delete"):
+        for call in (each for each in self.calls_of(provider) if each != "read"):
             fail(Failure(200, body="<html>SECRET</html>", after_acting=True))
             with pytest.raises(Transient):
                 self.call(call, provider, target)

@@ -118,10 +118,14 @@ class Http:
     ) -> Answer:
         """Make one call; every element of `path` is one segment, whatever characters it has.
 
-        `body` goes as JSON, `form` as a form, `content` as it is. Raises Transient and Timeout.
+        `body` goes as JSON, `form` as a form, `content` as it is. Raises Transient, Timeout, and AuthFailed for a
+        header that would be two.
         """
         url = "/".join((self._base_url, *map(self._segment, path)))
         sent, kind = _encoded(body, form, content)
+        shown = {**self._headers, **kind, **trace.onward(), **(headers or {})}
+        if not all(value.isascii() and value.isprintable() for value in shown.values()):
+            raise AuthFailed(f"{method}: a key or token for {self._host} is not one line of plain characters")
         logs.count(logs.Asked.PROVIDER)
         try:
             with connections.within(self.call_s):
@@ -129,7 +133,7 @@ class Http:
                     method,
                     f"{url}?{urlencode(query, quote_via=quote)}" if query else url,
                     body=sent,
-                    headers={**self._headers, **kind, **trace.onward(), **(headers or {})},
+                    headers=shown,
                     preload_content=False,
                     decode_content=False,  # we ask for no compression; what is compressed all the same is no JSON
                 )

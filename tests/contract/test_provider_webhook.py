@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import standardwebhooks
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -400,6 +403,26 @@ def test_two_keys_sign_in_one_header_while_one_takes_over(receiver: WebhookRecei
     assert receiver.asked[-1].headers["webhook-signature"].count("v1,") == 2
 
 
+@pytest.mark.parametrize("format_", ["plain", "cloudevents"])
+def test_the_library_of_the_standard_verifies_what_we_send(receiver: WebhookReceiver, format_: str) -> None:
+    receiver.keys = [OLD]
+    webhook = sender(receiver, key=f"{OLD}\n{NEW}", format=format_)
+    webhook.update(target(3), replace(WEEKLY, agenda="1. Tea ☕"))
+    webhook.delete(REMOVED)
+    for asked in receiver.asked:
+        for kept in (OLD, NEW):
+            assert standardwebhooks.Webhook(kept).verify(asked.body, dict(asked.headers)) == asked.json
+        for wrong in (
+            (key("x"), asked.body, asked.headers),
+            (OLD, asked.body + b" ", asked.headers),
+            (OLD, asked.body, {**asked.headers, "webhook-id": "msg_other"}),
+            (OLD, asked.body, {**asked.headers, "webhook-timestamp": str(int(time.time()) - 1)}),
+        ):
+            kept, body, headers = wrong
+            with pytest.raises(standardwebhooks.WebhookVerificationError):
+                standardwebhooks.Webhook(kept).verify(body, dict(headers))
+
+
 def test_a_key_that_the_receiver_does_not_know_is_refused(receiver: WebhookReceiver) -> None:
     with pytest.raises(AuthFailed):
         sender(receiver, key=NEW).update(target(), MEETING)
@@ -680,6 +703,52 @@ def test_the_receivers_of_the_documents_take_what_we_send(
         monkeypatch.setattr("sync.conferences.webhook.time.time", lambda: 1_900_000_000.0)
         with pytest.raises(AuthFailed):
             ours.update(target(5), MEETING)
+
+
+def _posted(url: str, told: object, name: str, at: float, signed_with: str = OLD) -> tuple[int, Any]:
+    """A message signed by the library of the standard, and the answer to it."""
+    body = json.dumps(told)
+    moment = datetime.fromtimestamp(int(at), UTC)
+    headers = {
+        "webhook-id": name,
+        "webhook-timestamp": str(int(at)),
+        "webhook-signature": standardwebhooks.Webhook(signed_with).sign(name, moment, body),
+    }
+    answer = urllib3.request("POST", url, body=body, headers=headers)
+    return answer.status, answer.json()
+
+
+@pytest.mark.parametrize("command", [_python, _node])
+def test_the_receivers_of_the_documents_are_not_deceived(command: Callable[[], list[str]]) -> None:
+    def told(title: str, version: int = 1) -> object:
+        return {
+            "type": "conference.updated",
+            "data": {"conference_id": ROOM, "version": version, "title": title},
+        }
+
+    now = time.time()
+    with receiving(command()) as url:
+        assert _posted(url, told("a"), "msg_1", now) == (200, {})
+        assert _posted(url, told("a"), "msg_1", now) == (200, {"changed": False}), (
+            "the same message, once more"
+        )
+        assert _posted(url, told("b", 2), "msg_2", now, signed_with=NEW) == (401, {})
+        assert _posted(url, told("b", 2), "msg_3", now - 301) == (401, {})
+        assert _posted(url, told("b", 2), "msg_4", now + 400) == (401, {})
+        bare = urllib3.request(
+            "POST", url, body=b"{}", headers={"webhook-signature": "v1,é".encode("latin-1")}
+        )  # type: ignore[dict-item]
+        assert bare.status == 401
+        assert urllib3.request("POST", url, body=b"").status == 401
+        assert _posted(url, told("b", 2), "msg_5", now - 290) == (200, {})
+        assert _posted(url, told("a", 1), "msg_6", now) == (409, {"error": "older_version"})
+
+
+@pytest.mark.parametrize("name", ["receiver.py", "receiver.mjs"])
+def test_a_receiver_is_some_twenty_lines(name: str) -> None:
+    lines = (DOCS / "receivers" / name).read_text().splitlines()
+    code = [line for line in lines if line and not line.startswith(("import ", "from ", "//", '"""'))]
+    assert len(code) <= 26
 
 
 def test_the_settings_in_the_document_build_the_provider() -> None:

@@ -128,6 +128,18 @@ def test_headers_are_sent_with_every_call(stub: Stub) -> None:
     assert [headers["authorization"] for _, headers, _ in stub.requests] == ["Bearer t", "Bearer t"]
 
 
+@pytest.mark.parametrize(
+    "key", ["SECRET\n", "SECRET\r\nX-Admin: 1", "SECR\u00c9T", "SECRET\x00", "\u2028SECRET"]
+)
+def test_a_key_that_no_header_can_hold_is_told_without_its_text_and_nothing_is_sent(
+    stub: Stub, http: Http, key: str
+) -> None:
+    with pytest.raises(AuthFailed, match="not one line of plain characters") as caught:
+        http.send("GET", "meetings", headers={"Authorization": f"Bearer {key}"})
+    assert "SECR" not in str(caught.value)
+    assert stub.connections == 0
+
+
 def test_success_may_have_nothing_to_say(stub: Stub, http: Http) -> None:
     stub.says(answer(204))
     assert http.call("DELETE", "rooms", "r1") == {}
@@ -250,7 +262,7 @@ def test_a_failure_that_may_have_come_after_the_deed_is_no_limit(stub: Stub, htt
     stub.says(answer(status, Retry_After="7"))
     with pytest.raises(Transient) as caught:
         http.call("PUT", "r")
-    assert type(caught.value) is Transient
+    assert (type(caught.value), caught.value.retry_after_s) == (Transient, 7)
 
 
 @pytest.mark.parametrize(
