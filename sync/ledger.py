@@ -204,6 +204,12 @@ def without_calendar(conference: Conference, calendar_key: str, now: float) -> C
     return conferences.forgetting(conference, theirs, others[0], now) if others else None
 
 
+def inherited(conference: Conference, heirs: Iterable[str]) -> Conference:
+    """Looked after by the first of these calendars that uses it; by the same as before if none does."""
+    users = {event_of(ref)[0] for ref in conference.refs}
+    return replace(conference, home=next((key for key in heirs if key in users), conference.home))
+
+
 @dataclass(frozen=True, slots=True)
 class _Recording:
     """One transaction's recording of what was seen."""

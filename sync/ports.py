@@ -341,6 +341,12 @@ class Store(Protocol):
         Returns the record as it stands then.
         """
 
+    def hand_over(self, calendar_key: str, heirs: Sequence[str]) -> int:
+        """What a calendar that is not looked after has still to do goes to the first heir that uses it too.
+
+        Returns how many conferences did; none while a pass is over it.
+        """
+
     def forget(self, calendar_key: str) -> Forgotten:
         """Erase all that is known of a calendar that is not active: its part in conferences, links, its record.
 

@@ -430,6 +430,26 @@ def fenced_off(record: CalendarRecord | None, now: float, lease_s: float) -> Cal
     return replace(record, lease=record.lease.granted("", now))
 
 
+def entrusted(record: CalendarRecord, work_at: float | None) -> CalendarRecord:
+    """It is given something to look after, and has a look when that is due: a pass that runs just now as well."""
+    if work_at is None:
+        return record
+    due_at, work_at = min(record.due_at, work_at), soonest(record.work_at, work_at)
+    return replace(record, generation=record.generation + 1, due_at=due_at, work_at=work_at)
+
+
+def has_work_left(record: CalendarRecord) -> bool:
+    """Whether a calendar that is not looked after may still have what others could do."""
+    return not record.active and (record.work_at is not None or bool(record.lease.owner))
+
+
+def resigned(record: CalendarRecord | None, now: float, lease_s: float) -> CalendarRecord | None:
+    """The record of a calendar that is not looked after, when it has no work left. None: a pass is over it."""
+    if record is None or record.active or not record.lease.is_free(now, lease_s):
+        return None
+    return replace(record, lease=record.lease.granted("", now), work_at=None)
+
+
 def forget_at(item: Link | Conference, now: float) -> float | None:
     """When this record, written now, may be forgotten: long after nobody could bring its event back.
 

@@ -116,12 +116,20 @@ class _Run:
         for each in openings:
             self._verdict.opened += self._step(each, each.open_if_due)
         for each in self._all:
+            if records.has_work_left(each.record):
+                self._step(each, partial(self._hand_over, each.record.key))
             due = each.due(now)
             for superfluous in due.stop:
                 self._verdict.stopped += self._step(each, partial(each.stop, superfluous))
             if due.forget:
                 with _counting_failures(self._verdict, each.record.key):
                     each.change(*due.forget)
+
+    def _hand_over(self, calendar_key: str) -> bool:
+        """A conference that others use as well must not wait for a calendar that nobody looks after."""
+        active = [each.record for each in self._all if each.record.active]
+        heirs = sorted(active, key=lambda record: record.frozen != "")  # one that is frozen rather than none
+        return bool(self._outside.store.hand_over(calendar_key, [record.key for record in heirs]))
 
     def _step(self, each: Watching, step: Callable[[], bool]) -> bool:
         """Whether it came to what it was for."""

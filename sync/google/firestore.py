@@ -62,7 +62,7 @@ from sync.account import Account
 from sync.conference import Conference, State
 from sync.errors import LeaseLost, Misconfigured, RateLimited, SyncError, Timeout, Transient
 from sync.lease import Hold
-from sync.ledger import Ledger, Link, without_calendar
+from sync.ledger import Ledger, Link, inherited, without_calendar
 from sync.ports import (
     Busy,
     CalendarRecord,
@@ -388,10 +388,34 @@ class FirestoreStore:
 
         return self._revise(calendar_key, tended)
 
+    def hand_over(self, calendar_key: str, heirs: Sequence[str]) -> int:
+        def resigned(seen: _Seen) -> tuple[CalendarRecord | None, bool]:
+            record = records.resigned(seen.record, seen.now, self._lease_s)
+            return record, record is not None
+
+        def inherit(conference: Conference, _now: float) -> Conference:
+            return inherited(conference, heirs)
+
+        seen = self._look(calendar_key)
+        if records.resigned(seen.record, seen.now, self._lease_s) is None:
+            return 0
+        there = map(records.conference, self._every(self._due_conferences(calendar_key)))
+        moving = [each.key for each in there if inherit(each, seen.now) != each]
+        with _speaking_our_errors():
+            for at in range(0, len(moving), _FORGOTTEN_AT_ONCE):
+                self._transact(
+                    partial(self._leave, calendar_key, moving[at : at + _FORGOTTEN_AT_ONCE], inherit)
+                )
+        self._revise(calendar_key, resigned)
+        return len(moving)
+
     def forget(self, calendar_key: str) -> Forgotten:
         def fence(seen: _Seen) -> tuple[CalendarRecord | None, bool]:
             fenced = records.fenced_off(seen.record, seen.now, self._lease_s)
             return fenced, fenced is not None
+
+        def left(conference: Conference, now: float) -> Conference | None:
+            return without_calendar(conference, calendar_key, now)
 
         known, links, conferences = self._revise(calendar_key, fence), 0, 0
         mentioning: list[ConferenceKey] = []
@@ -401,7 +425,7 @@ class FirestoreStore:
         with _speaking_our_errors():
             for at in range(0, len(mentioning), _FORGOTTEN_AT_ONCE):
                 keys = mentioning[at : at + _FORGOTTEN_AT_ONCE]
-                self._transact(partial(self._forget_in, calendar_key, keys))
+                self._transact(partial(self._leave, calendar_key, keys, left))
                 conferences += len(keys)
             while found := self._query(self._where("links", calendar_key=calendar_key).limit(_MOST_WRITES)):
                 batch = self._client().batch()
@@ -414,13 +438,17 @@ class FirestoreStore:
                 self._count(writes=1)
         return Forgotten(links, conferences)
 
-    def _forget_in(
-        self, calendar_key: str, keys: Sequence[ConferenceKey], transaction: "_Transaction"
+    def _leave(
+        self,
+        calendar_key: str,
+        keys: Sequence[ConferenceKey],
+        leave: Callable[[Conference, float], Conference | None],
+        transaction: "_Transaction",
     ) -> None:
-        """A calendar that is given a conference to look after has a look soon."""
+        """What is left of these conferences: nothing, or something that a calendar has to look after."""
         there = self._conferences(keys, transaction)
         now = self._look(calendar_key, transaction).now
-        left = [(each.key, without_calendar(each, calendar_key, now)) for each in there]
+        left = [(each.key, leave(each, now)) for each in there]
         homes = {each.home: self._look(each.home, transaction).record for _, each in left if each}
         for key, conference in left:
             if conference is None:
@@ -429,7 +457,7 @@ class FirestoreStore:
             due_at = self._set_conference(transaction, conference, now)
             home = homes[conference.home]
             if home is not None:
-                homes[home.key] = records.advanced(home, Progress(work_at=due_at), now)
+                homes[home.key] = records.entrusted(home, due_at)
         for record in homes.values():
             if record is not None:
                 transaction.set(self._document("calendars", record.key), records.calendar_document(record))

@@ -20,7 +20,7 @@ from sync.account import Account
 from sync.conference import Conference, State
 from sync.errors import LeaseLost, Misconfigured, Transient
 from sync.lease import Hold
-from sync.ledger import Ledger, Link, without_calendar
+from sync.ledger import Ledger, Link, inherited, without_calendar
 from sync.ports import (
     Busy,
     CalendarRecord,
@@ -443,6 +443,20 @@ class SqliteStore:
                 self._write_calendar(connection, tended)
             return tended
 
+    def hand_over(self, calendar_key: str, heirs: Sequence[str]) -> int:
+        to_do = "SELECT document FROM conferences WHERE home = ? AND due_at IS NOT NULL"
+        with self._database.writing() as connection:
+            now = self._clock.now()
+            resigned = records.resigned(self._read_calendar(connection, calendar_key), now, self._lease_s)
+            if resigned is None:
+                return 0
+            found = map(records.conference, _documents(connection, to_do, calendar_key))
+            moved = [after for each in found if (after := inherited(each, heirs)) != each]
+            for conference in moved:
+                self._entrust(connection, conference, now)
+            self._write_calendar(connection, resigned)
+        return len(moved)
+
     def forget(self, calendar_key: str) -> Forgotten:
         mentioning = "SELECT document FROM conferences WHERE home = ? OR instr(document, ?)"
         with self._database.writing() as connection:
@@ -458,16 +472,18 @@ class SqliteStore:
     def _forget_in(
         self, connection: sqlite3.Connection, conference: Conference, calendar_key: str, now: float
     ) -> None:
-        """A calendar that is given a conference to look after has a look soon."""
         left = without_calendar(conference, calendar_key, now)
         if left is None:
             name = records.conference_name(conference.key)
             connection.execute("DELETE FROM conferences WHERE name = ?", (name,))
             return
-        due_at = self._write_conference(connection, left, now)
-        home = self._read_calendar(connection, left.home)
+        self._entrust(connection, left, now)
+
+    def _entrust(self, connection: sqlite3.Connection, conference: Conference, now: float) -> None:
+        due_at = self._write_conference(connection, conference, now)
+        home = self._read_calendar(connection, conference.home)
         if home is not None:
-            self._write_calendar(connection, records.advanced(home, Progress(work_at=due_at), now))
+            self._write_calendar(connection, records.entrusted(home, due_at))
 
     def salt(self) -> bytes:
         drawn = _text(records.salt_document(secrets.token_bytes(32)))

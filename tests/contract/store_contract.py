@@ -900,6 +900,56 @@ class StoreContract:
         store.close(claimed(store).hold, 0, Closing(0.0, None, Progress(starts_over=True)))
         assert record_of(store).stranger is None
 
+    # --- To hand over ---
+
+    def test_what_an_unwired_calendar_has_to_do_goes_to_another_that_uses_it_and_has_a_look_then(
+        self, store: Store
+    ) -> None:
+        know(store, CAL, OTHER_CAL)
+        claim = claimed(store)
+        use = conference("x").refs[f"{CAL}.x"]
+        both = {f"{CAL}.e": use, f"{OTHER_CAL}.e": use}
+        due_at = claim.now + 600.0
+        owed = replace(conference("owed", pending_until=due_at), refs=both)
+        done = replace(conference("done"), refs=both)
+        own = conference("own", pending_until=due_at)
+        put(store, claim.hold, owed, done, own)
+        store.close(claim.hold, 0, Closing(0.0, due_at))
+        store.close(claimed(store, OTHER_CAL).hold, 0, Closing(claim.now + 9e4, None))
+        unwire(store, CAL)
+        assert store.hand_over(CAL, ["nobody"]) == 0
+        know(store, CAL)
+        store.close(claimed(store).hold, 0, Closing(0.0, due_at))
+        unwire(store, CAL)
+        generation = record_of(store, OTHER_CAL).generation
+        assert store.hand_over(CAL, ["nobody", OTHER_CAL]) == 1
+        homes = {each.key.id: each.home for each in store.conferences([owed.key, done.key, own.key])}
+        assert homes == {"owed": OTHER_CAL, "done": CAL, "own": CAL}
+        heir, left = record_of(store, OTHER_CAL), record_of(store, CAL)
+        assert (heir.work_at, heir.due_at) == (due_at, due_at)
+        assert heir.generation > generation, "a pass that runs just now goes round again"
+        assert (left.work_at, left.lease.owner) == (None, "")
+        assert store.hand_over(CAL, [OTHER_CAL]) == 0
+
+    def test_nothing_is_handed_over_while_somebody_looks_after_it(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        know(store, CAL, OTHER_CAL)
+        use = conference("x").refs[f"{CAL}.x"]
+        shared = replace(
+            conference("shared", pending_until=5.0), refs={f"{CAL}.e": use, f"{OTHER_CAL}.e": use}
+        )
+        hold = claimed(store).hold
+        put(store, hold, shared)
+        assert store.hand_over(CAL, [OTHER_CAL]) == 0, "it is active"
+        unwire(store, CAL)
+        assert store.hand_over(CAL, [OTHER_CAL]) == 0, "a pass is over it"
+        pass_time(LEASE_S)
+        assert store.hand_over(CAL, [OTHER_CAL]) == 1
+        with pytest.raises(LeaseLost):
+            put(store, hold, link("a"))
+        assert store.hand_over("unknown", [OTHER_CAL]) == 0
+
     # --- To forget ---
 
     def test_a_forgotten_calendar_leaves_nothing(self, store: Store) -> None:

@@ -129,8 +129,11 @@ class Town:
     def enrol(self, calendar_id: str) -> str:
         wired = (*self.store.wired().calendars, WiredCalendar(calendar_id, CalendarId(calendar_id)))
         self.store.wire("", wired)
-        tend.converge(self.outside, self.policy, KEY, Keys((KEY,)))
+        self.converge()
         return calendar_key(self.store.salt(), calendar_id)
+
+    def converge(self) -> None:
+        tend.converge(self.outside, self.policy, KEY, Keys((KEY,)))
 
     # --- people ---
 

@@ -6,6 +6,7 @@ from sync.channel import calendar_key
 from sync.codes import Code
 from sync.conference import State
 from sync.cursor import Cursor, PageToken, SyncToken
+from sync.errors import Transient
 from sync.ports import CalendarId, EnrolledCalendar, Page, WiredCalendar
 from sync.recognise import KNOWN, ConferenceKey
 from sync.rules import Rules
@@ -398,3 +399,29 @@ def test_an_upgrade_that_finds_conferences_by_their_links_learns_them_of_events_
     town.look()
     [after] = town.store.conferences([key])
     assert (before.locator, after.locator) == ("", "https://calls.acme.example/j/c-1")
+
+
+def test_what_a_shared_conference_waits_for_is_done_by_the_other_calendar_when_its_own_is_unwired(
+    town: Town,
+) -> None:
+    town.act("change_role", calendar=YOU, user=ME, role="writer")
+    yours = town.enrol(YOU)
+    event = town.meet(title="Before", hours=24)
+    town.act("copy_event", event=event, to=YOU, start=town.at(48), end=town.at(49))
+    town.look(yours)
+    town.settle()
+    town.acme.faults = [Transient("503")] * 3
+    town.act("retitle", event=event, title="After")
+    town.act("move", event=event, start=town.at(72), end=town.at(73))
+    town.look()
+    town.store.wire("", [each for each in town.store.wired().calendars if each.calendar.id == YOU])
+    town.converge()
+    town.queue.tasks.clear()
+    town.acme.faults = []
+    town.sweep()
+    meeting = town.acme.has["c-1"]
+    assert meeting is not None
+    assert meeting.title == "Before", "it is told what the other calendar says of it"
+    [conference] = town.store.conferences([C1])
+    assert conference.home == yours
+    assert not conference.pending

@@ -12,7 +12,7 @@ from sync.account import Account
 from sync.conference import Conference
 from sync.errors import LeaseLost
 from sync.lease import Hold
-from sync.ledger import Ledger, Link, without_calendar
+from sync.ledger import Ledger, Link, inherited, without_calendar
 from sync.ports import (
     Busy,
     CalendarRecord,
@@ -268,6 +268,26 @@ class MemoryStore:
             self._kept.witness.appeared(calendar_key)
         return tended
 
+    def hand_over(self, calendar_key: str, heirs: Sequence[str]) -> int:
+        kept = self._kept
+        resigned = records.resigned(kept.calendars.get(calendar_key), kept.now(), LEASE_S)
+        if resigned is None:
+            return 0
+        to_do = [each for each in self.conferences_of(calendar_key) if kept.due[each.key] is not None]
+        moved = [after for each in to_do if (after := inherited(each, heirs)) != each]
+        for each in moved:
+            self._entrust(each)
+        kept.calendars[calendar_key] = resigned
+        return len(moved)
+
+    def _entrust(self, conference: Conference) -> None:
+        kept = self._kept
+        due_at = decide.due_at(conference, kept.now(), kept.grace_s)
+        kept.conferences[conference.key], kept.due[conference.key] = conference, due_at
+        home = kept.calendars.get(conference.home)
+        if home is not None:
+            kept.calendars[home.key] = records.entrusted(home, due_at)
+
     def forget(self, calendar_key: str) -> Forgotten:
         kept, now = self._kept, self._kept.now()
         records.fenced_off(kept.calendars.get(calendar_key), now, LEASE_S)
@@ -277,11 +297,7 @@ class MemoryStore:
             if left is None:
                 del kept.conferences[each.key], kept.due[each.key]
                 continue
-            due_at = decide.due_at(left, now, kept.grace_s)
-            kept.conferences[each.key], kept.due[each.key] = left, due_at
-            home = kept.calendars.get(left.home)
-            if home is not None:
-                kept.calendars[home.key] = records.advanced(home, Progress(work_at=due_at), now)
+            self._entrust(left)
         kept.calendars.pop(calendar_key, None)
         return Forgotten(len(kept.links.pop(calendar_key, {})), len(mentioning))
 
