@@ -299,7 +299,7 @@ def deletion_without_confirmation(patch: Plant) -> None:
 
 @mistake("chaos", 40, "S1")
 def deletion_before_the_other_calendars_were_listed(patch: Plant) -> None:
-    patch.setattr(apply._Apply, "_group", lambda self: [])
+    patch.setattr(apply._Apply, "_looked_at", lambda self, record: float("inf"))
 
 
 @mistake("chaos", 100, "S2", "S1")
