@@ -88,7 +88,14 @@ def of_calendar(record: CalendarRecord, now: float, label: str, watched: Watched
             "see that the sweep runs and that the queue is not paused;"
             f" `python -m sync pull {label}` looks at once",
         )
-    if watched.webhook_url and not record.frozen:
+    if record.unwatchable:
+        yield trouble(
+            "unwatchable",
+            f"Google does not watch it ({record.unwatchable}): it is looked at every {say.span(times.poll)}",
+            "nothing: calendars of holidays and birthdays are like that; it is tried again once a week",
+            grave=False,
+        )
+    elif watched.webhook_url and not record.frozen:
         yield from (trouble(*each) for each in _of_channels(record, now, times))
     if abs(record.skew_s) > times.margin:
         ahead = "ahead of" if record.skew_s > 0 else "behind"
@@ -112,6 +119,19 @@ def of_calendar(record: CalendarRecord, now: float, label: str, watched: Watched
             " its join URLs (docs/settings.md)",
             grave=False,
         )
+
+
+def of_budget(interval_s: float, times: Times) -> Trouble:
+    """More calendars than can be looked at as often as is wanted."""
+    return Trouble(
+        "sweep_stretched",
+        "the sweep",
+        f"there are too many calendars to look at each every {say.span(times.sweep)} with half of Google's request"
+        f" budget: without notifications a change is seen after up to {say.span(interval_s)}",
+        "read calendars for several users by delegation instead of sharing all of them with one account, or raise"
+        " SYNC_TIMES sweep (docs/channels.md has the arithmetic)",
+        grave=False,
+    )
 
 
 def _of_channels(record: CalendarRecord, now: float, times: Times) -> Iterator[tuple[str, str, str]]:

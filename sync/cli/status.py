@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
+from sync import budget
 from sync.account import Account
 from sync.channel import ChannelState
 from sync.cli import health, say
@@ -64,7 +65,7 @@ class _Row:
             return "frozen"
         ends_at = self.channel_ends_at()
         if ends_at is None:
-            return "none" if self.watched else "polled"
+            return "none" if self.watched and not self.record.unwatchable else "polled"
         return f"{say.span(ends_at - now)} left" if ends_at > now else "expired"
 
     def as_json(self, name: str, now: float) -> Mapping[str, object]:
@@ -102,6 +103,7 @@ def _status(desk: Desk, name: str | None, *, as_json: bool) -> int:
                 "healthy": well,
                 "at": say.moment(desk.now),
                 "mode": "observe" if desk.settings.observing else "apply",
+                "looked_at_every_s": round(_interval_s(desk)),
                 "calendars": [row.as_json(desk.label(row.record.key), desk.now) for row in rows],
                 "accounts": [_account(each, desk.now) for each in accounts if not each.answers],
                 "troubles": [asdict(each) for each in troubles],
@@ -122,10 +124,18 @@ def _troubles(
     for record in calendars:
         if record.active:
             yield from health.of_calendar(record, desk.now, desk.label(record.key), watched)
+    if (interval_s := _interval_s(desk)) > desk.settings.times.sweep:
+        yield health.of_budget(interval_s, desk.settings.times)
     known = list(accounts)
     yield from (health.of_account(each, desk.now) for each in known if not each.answers)
     labels = {each.key: desk.label(each.key) for each in desk.calendars}
     yield from health.of_conferences(unsettled, desk.now, labels, known)
+
+
+def _interval_s(desk: Desk) -> float:
+    """How often every calendar is looked at, at the latest."""
+    subjects = (each.calendar.subject for each in desk.calendars if each.active)
+    return budget.interval_s(desk.settings.times.sweep, subjects)
 
 
 def _counts(unsettled: Iterable[Conference], key: str, now: float) -> Counter[str]:
