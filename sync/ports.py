@@ -438,6 +438,9 @@ class Actual:
     start: datetime | None = None
     end: datetime | None = None
     join_url: str = field(default="", repr=False)  # as in Outcome
+    time_zone: str | None = (
+        None  # to set it again as it is; nothing is compared with it: zones have several names
+    )
 
     def equals(self, meeting: Meeting) -> bool:
         """Whether all that the provider says is as wanted."""

@@ -178,12 +178,8 @@ def _reservations(outside: "Outside", conferences: "Registry", chosen: Settings)
         return None
     if len(asking) > 1 or any(each.accounts for each in chosen.providers if each.use == "jitsi"):
         raise Misconfigured(["SYNC_CONFERENCES: only one provider may use jitsi, and it has no accounts."])
-    from sync.recognise import KNOWN
     from sync.reservation import Reservations, Rooms
 
-    if asking[0] in {known.provider for known in KNOWN}:
-        problem = f"the provider {asking[0]} needs another name: public rooms are known by this one."
-        raise Misconfigured([f"SYNC_CONFERENCES: {problem}"])
     jitsi = cast("Jitsi", conferences.provider(asking[0]))
     rooms = Rooms(asking[0], jitsi.early_s, jitsi.late_s, jitsi.allows_unknown)
     return Reservations(outside.store, outside.clock, rooms)

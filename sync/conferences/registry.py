@@ -77,6 +77,8 @@ class Registry:
     def rules(self, systems: Iterable[System] = ()) -> Rules:
         """What the settings make of events; `systems` are to be recognised beside those of the providers.
 
+        A provider has its name for itself: what else is known by that name does not count.
+
         Builds every account of every provider; raises Misconfigured with every problem.
         """
         built: list[tuple[ProviderSettings, Provider]] = []
@@ -94,7 +96,7 @@ class Registry:
             systems=(
                 *systems,
                 *(replace(each.system, provider=chosen.name) for chosen, each in built),
-                *KNOWN,
+                *(known for known in KNOWN if known.provider not in self._chosen),
             ),
             providers=frozenset(self._chosen),
             accounts={chosen.name: _clients(chosen) for chosen, _ in built if chosen.accounts},

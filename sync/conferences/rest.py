@@ -41,7 +41,7 @@ _METHODS = {
     "delete": ("DELETE", "POST", "PUT", "PATCH"),
     "read": ("GET",),
 }
-_ANSWERS = {"read": ("title", "start", "end", "join_url"), "update": ("join_url",), "delete": ()}
+_ANSWERS = {"read": ("title", "start", "end", "join_url", "time_zone"), "update": ("join_url",), "delete": ()}
 _GONE = frozenset(range(400, 500)) - {401, 403, 408, 423, 425, 429}  # those have a meaning of their own
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _CREDENTIAL = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
@@ -104,7 +104,8 @@ class Rest:
     def _call(self, operation: "_Operation", values: Mapping[str, Value]) -> Answer:
         """One call that succeeded. Raises as http.py says; of what is gone the settings have the last word."""
         body = filled(operation.body, values)
-        query = {name: filled(leaf, values) for name, leaf in operation.query.items()}
+        query = filled(operation.query, values)
+        assert isinstance(query, dict), "settings with another are refused"
         answer = self._http.send(
             operation.method,
             *(str(filled(segment, values)) for segment in operation.path),
@@ -171,9 +172,9 @@ class _Operation:
         if self.body is not None and not isinstance(self.body, dict):
             yield "body is not an object."
         if name == "read" and not self.answer:
-            yield "it names none of title, start, end and join_url: where in the answer they are."
+            yield f"it names none of {', '.join(_ANSWERS[name])}: where in the answer they are."
         if not all(isinstance(where, str) and all(where.split(".")) for where in self.answer.values()):
-            yield "title, start, end and join_url are names in the answer, with dots between them."
+            yield f"{', '.join(_ANSWERS[name])} are names in the answer, with dots between them."
         yield from self._problems_of_fields(known)
 
     def _problems_of_fields(self, known: frozenset[str]) -> Iterator[str]:
@@ -254,9 +255,8 @@ def _actual(answer: Answer, places: Mapping[str, str]) -> Actual:
         times = {name: _read_moment(str(said[name])) for name in ("start", "end") if name in said}
     except ValueError:
         raise Transient(f"{answer.method}: what {answer.host} answers is no conference") from None
-    title = said.get("title")
-    join_url = _join_url(answer, places)
-    return Actual(str(title) if "title" in said else None, times.get("start"), times.get("end"), join_url)
+    title, zone = (str(said[name]) if name in said else None for name in ("title", "time_zone"))
+    return Actual(title, times.get("start"), times.get("end"), _join_url(answer, places), zone)
 
 
 def _join_url(answer: Answer, places: Mapping[str, str]) -> str:

@@ -53,17 +53,25 @@ def sound_fields(leaf: object) -> list[str]:
 
 
 def filled(template: object, values: Mapping[str, Value]) -> object:
-    """The template with its fields' values. Raises AuthFailed, Transient for a secret that cannot be had."""
+    """The template with its fields' values; what holds a field that is not to be told is left out.
+
+    Raises AuthFailed, Transient for a secret that cannot be had.
+    """
     match template:
         case Mapping():
-            return {name: filled(value, values) for name, value in template.items()}
+            told = ((name, value) for name, value in template.items() if _is_told(value, values))
+            return {name: filled(value, values) for name, value in told}
         case list():
-            return [filled(value, values) for value in template]
+            return [filled(value, values) for value in template if _is_told(value, values)]
         case Secret():
             return template.read()
         case str():
             return _filled_text(template, values)
     return template
+
+
+def _is_told(leaf: object, values: Mapping[str, Value]) -> bool:
+    return not isinstance(leaf, str) or all(name in values for name in fields_of(leaf))
 
 
 def _filled_text(template: str, values: Mapping[str, Value]) -> Value:
@@ -84,7 +92,10 @@ def of_call(target: Target) -> dict[str, Value]:
 
 
 def of_meeting(meeting: Meeting) -> dict[str, Value]:
-    """What the fields stand for. An all-day meeting begins when its day does in its own zone."""
+    """What the fields stand for; those that the provider is not to be told are missing.
+
+    An all-day meeting begins when its day does in its own zone.
+    """
     own: tzinfo = meeting.zone or UTC
     try:
         start, end = (
@@ -95,10 +106,11 @@ def of_meeting(meeting: Meeting) -> dict[str, Value]:
     except OverflowError:
         raise Unsupported("no calendar has such a date") from None
     rules = _rules(meeting)
+    told: dict[str, Value] = {} if meeting.agenda is None else {"agenda": meeting.agenda}
+    told |= {} if meeting.invitees is None else {"invitees": list(meeting.invitees)}
     return {
+        **told,
         "title": meeting.title,
-        "agenda": meeting.agenda or "",
-        "invitees": list(meeting.invitees or ()),
         "start_utc": _moment(start_utc) + "Z",
         "end_utc": _moment(end_utc) + "Z",
         "start_local": _moment(start),

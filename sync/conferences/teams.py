@@ -94,6 +94,10 @@ class Teams:
             return Outcome(changed=False)
         return Outcome(changed=True)
 
+    def check(self) -> str:
+        self._api.token.read()
+        return "Microsoft signs the app in; what it may do, reading a meeting tells"
+
     # --- finding it ---
 
     def _find(self, calls: Calls, target: Target) -> tuple[tuple[str, ...], Mapping[str, object]]:

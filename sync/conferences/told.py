@@ -46,6 +46,11 @@ def address(said: object) -> str:
     return said if isinstance(said, str) else ""
 
 
+def said(text: object) -> str | None:
+    """A text as a system tells it; None: it tells none."""
+    return text if isinstance(text, str) and text else None
+
+
 def moment(text: object) -> datetime:
     """A moment as a system tells it, in UTC. One that cannot be read proves that the answer is no conference."""
     try:

@@ -18,7 +18,7 @@ from sync.conferences.http import Answer, Http
 from sync.conferences.options import Options
 from sync.conferences.recurrence import Place, Series
 from sync.conferences.token import Fetched, SharedToken
-from sync.conferences.told import NOT_OURS, Told, moment
+from sync.conferences.told import NOT_OURS, Told, moment, said
 from sync.conferences.webex_times import Times, text, times
 from sync.errors import AuthFailed, Gone, Refused, Transient, Unsupported
 from sync.event import Carried
@@ -59,7 +59,8 @@ class Webex:
             return None
         if found.get("recurrence"):
             return Actual(str(found["title"]))  # it may have been told from a later occurrence on
-        return Actual(str(found["title"]), moment(found["start"]), moment(found["end"]))
+        start, end = moment(found["start"]), moment(found["end"])
+        return Actual(str(found["title"]), start, end, time_zone=said(found.get("timezone")))
 
     def update(self, target: Target, meeting: Meeting) -> Outcome:
         site = self._site(target)
@@ -79,6 +80,10 @@ class Webex:
         except Gone:
             return Outcome(changed=False)
         return Outcome(changed=True)
+
+    def check(self) -> str:
+        self._api.token.read()
+        return "Webex gives tokens for the refresh token; what they allow, reading a meeting tells"
 
     def _site(self, target: Target) -> "_Site":
         if self._as_host and not target.organizer:

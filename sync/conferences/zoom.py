@@ -19,7 +19,7 @@ from sync.conferences.calls import Api, Calls
 from sync.conferences.http import Answer, Http, retry_after
 from sync.conferences.options import Options
 from sync.conferences.token import Fetched, SharedToken
-from sync.conferences.told import NOT_OURS, Told, address, moment
+from sync.conferences.told import NOT_OURS, Told, address, moment, said
 from sync.conferences.zoom_times import ONCE, Occurrence, Once, Repeated, Slot, minutes, times, utc
 from sync.errors import AuthFailed, Gone, RateLimited, Refused, SyncError, Transient, Unsupported
 from sync.meeting import Meeting
@@ -68,7 +68,8 @@ class Zoom:
         if found["type"] != ONCE or "start_time" not in found:
             return Actual(title, join_url=join_url)  # of a series, Zoom lists what is still ahead
         start = moment(found["start_time"])
-        return Actual(title, start, start + timedelta(minutes=minutes(found)), join_url)
+        end = start + timedelta(minutes=minutes(found))
+        return Actual(title, start, end, join_url, said(found.get("timezone")))
 
     def update(self, target: Target, meeting: Meeting) -> Outcome:
         there = self._meeting(target.id)

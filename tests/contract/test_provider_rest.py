@@ -159,6 +159,20 @@ def test_a_template_is_filled_leaf_by_leaf_and_values_keep_their_type(api: Plain
     assert api.asked[-1].method == "PATCH"
 
 
+def test_what_holds_a_detail_that_is_not_to_be_told_is_left_out(api: PlainApi) -> None:
+    """What a meeting does not have is left alone: else each update, and a doctor's, would empty it."""
+    body = {"topic": "{title}", "notes": "Agenda: {agenda}", "people": ["{invitees}", "{title}"]}
+    template = {**UPDATE, "body": body, "query": {"notes": "{agenda}", "v": "{version}"}}
+    assert sent(api, update=template) == {"topic": MEETING.title, "people": [MEETING.title]}
+    assert api.asked[-1].query == {"v": ["7"]}
+    told = replace(MEETING, agenda="", invitees=())
+    assert sent(api, told, update=template) == {
+        "topic": MEETING.title,
+        "notes": "Agenda: ",
+        "people": [[], MEETING.title],
+    }
+
+
 def test_every_field_stands_for_what_the_document_says(api: PlainApi) -> None:
     rows = dict(re.findall(r"^\| `\{(\w+)\}` \| .+ \| (.+) \|$", PAGE, re.MULTILINE))
     meeting = replace(WEEKLY, title="Weekly", agenda="1. Tea", invitees=("ada@example.com",))
@@ -485,9 +499,9 @@ def body(**leaves: object) -> dict[str, object]:
             {"delete": {**DELETE, "body": {"t": "{title}"}}},
             "delete: {title} is not known when there is no meeting",
         ),
-        ({"read": DELETE}, "read: it names none of title, start, end and join_url"),
-        ({"read": {**DELETE, "title": "a..b"}}, "read: title, start, end and join_url are names"),
-        ({"read": {**DELETE, "title": 5}}, "read: title, start, end and join_url are names"),
+        ({"read": DELETE}, "read: it names none of title, start, end, join_url, time_zone"),
+        ({"read": {**DELETE, "title": "a..b"}}, "read: title, start, end, join_url, time_zone are names"),
+        ({"read": {**DELETE, "title": 5}}, "read: title, start, end, join_url, time_zone are names"),
         ({"read": {**DELETE, "title": "t", "body": {}}}, "body is not a key of read"),
         ({"update": {**DELETE, "body": {"z": "{time_zone}"}}}, "update: it tells nothing of a meeting"),
         ({"headers": []}, "headers is not an object."),

@@ -363,6 +363,12 @@ class TestTeams(ProviderContract):
         assert provider.update(target, MEETING).changed
         assert teams.sign_ins == 2
 
+    def test_its_check_signs_in_and_asks_for_no_meeting(self, teams: FakeTeams) -> None:
+        assert "signs the app in" in Teams(_options(teams), context(PATIENT_S)).check()
+        assert (teams.sign_ins, teams.asked) == (1, [])
+        with pytest.raises(AuthFailed, match="a new client secret"):
+            Teams(_options(teams, client_secret="SECRET-other"), context(PATIENT_S)).check()
+
     def test_a_token_refused_twice_is_a_refusal(
         self, provider: Provider, target: Target, teams: FakeTeams
     ) -> None:

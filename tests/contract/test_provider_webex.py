@@ -425,6 +425,12 @@ class TestWebex(ProviderContract):
         here.update(target, MEETING)
         assert webex.used == [FIRST, "SECRET-refresh-1"]
 
+    def test_its_check_fetches_a_token_and_asks_for_no_meeting(self, webex: FakeWebex) -> None:
+        assert "gives tokens" in Webex(_options(webex), context(PATIENT_S)).check()
+        assert (webex.used, webex.asked) == ([FIRST], [])
+        with pytest.raises(AuthFailed, match="renew the secret refresh_token"):
+            Webex(_options(webex), context(PATIENT_S)).check()  # it was used, and nothing is kept here
+
     def test_a_token_that_ends_between_two_calls_is_no_failure_and_twice_is_one(
         self, provider: Provider, target: Target, webex: FakeWebex
     ) -> None:

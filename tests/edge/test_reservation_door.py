@@ -5,6 +5,7 @@ which takes an answer only if it has the same name, an id, an owner, a start it 
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 import sync.wiring
 from sync.conference import Applied, Conference, Ref, State, Want, approved, rejected, released, unused
 from sync.errors import Rejected, Transient
+from sync.event import Carried
 from sync.meeting import Moved, Reach
-from sync.recognise import ConferenceKey
+from sync.recognise import ConferenceKey, recognise
 from sync.reservation import Reply, Reservations, Rooms
 from tests.clock import ManualClock
 
@@ -356,10 +358,13 @@ def test_two_servers_could_not_be_told_apart(
     assert "only one provider may use jitsi" in capsys.readouterr().out
 
 
-def test_rooms_of_the_public_server_are_not_taken_for_ones_own(
-    worker: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_provider_may_be_called_jitsi_and_the_worlds_rooms_are_none_of_its_own(
+    worker: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = {"providers": {"jitsi": {"use": "jitsi", "options": {"hosts": ["meet.example.com"]}}}}
     monkeypatch.setenv("SYNC_CONFERENCES", json.dumps(document))
-    assert worker.get("/status").status_code == 500
-    assert "needs another name" in capsys.readouterr().out
+    assert worker.get("/status").status_code == 200
+    systems = sync.wiring.worker_settings(os.environ)[2].systems
+    for url, ours in (("https://meet.example.com/standup", True), ("https://meet.jit.si/standup", False)):
+        seen = recognise(Carried("addOn", "Jitsi Meeting", "", "", "", (url,)), systems)
+        assert (seen is not None) is ours

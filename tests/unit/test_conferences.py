@@ -14,8 +14,9 @@ from sync.conferences import Context, Secret
 from sync.conferences.demo import Demo
 from sync.conferences.registry import Registry
 from sync.errors import AuthFailed, Misconfigured, SyncError, Transient
+from sync.event import Carried
 from sync.ports import Outcome, Target
-from sync.recognise import ConferenceKey
+from sync.recognise import ConferenceKey, recognise
 from sync.settings import AccountSettings, ProviderSettings, SecretPlace
 
 ZOOM = "projects/p/secrets/zoom"
@@ -106,6 +107,19 @@ def test_a_provider_with_a_bug_fails_like_one_that_is_out_of_order(
 def test_its_conferences_are_known_by_the_name_it_was_given() -> None:
     system = registry(rooms=("demo", URL)).rules().systems[0]
     assert (system.provider, system.hosts) == ("rooms", ("127.0.0.1:8080",))
+
+
+@pytest.mark.parametrize("name", ["jitsi", "whereby", "zoom"])
+def test_a_provider_has_its_name_for_itself(name: str) -> None:
+    """The world's rooms of that name, at hosts that are not its own, must not be taken for its own."""
+    links = {
+        "jitsi": "https://meet.jit.si/standup",
+        "whereby": "https://whereby.com/standup",
+        "zoom": "https://zoom.us/j/94153040095",
+    }
+    seen = Carried("addOn", "Anything", "", "", "", (links[name],))
+    assert recognise(seen, registry(other=("demo", URL)).rules().systems) is not None
+    assert recognise(seen, registry(**{name: ("demo", URL)}).rules().systems) is None
 
 
 def test_a_provider_that_nobody_asked_for_is_not_imported() -> None:

@@ -13,6 +13,7 @@ from sync.cli import doctor, verbs
 from sync.cli.demo.conference_service import ConferenceService
 from sync.conferences.demo import Demo
 from sync.errors import AuthFailed
+from tests.contract.fake_own_system import PlainApi
 
 KEY_LINE = "k1:" + base64.urlsafe_b64encode(b"hush----" * 4).decode()
 TITLE = "hush: a title"
@@ -262,7 +263,7 @@ def test_without_a_terminal_it_is_plain_text(capsys: Capture, conference: str) -
         "ok       secrets   no option is kept elsewhere",
         "skipped  token     this provider has no check of its own; reading says it",
         "ok       read      read the conference: it tells title, start, end",
-        "ok       update    set title and times to what was read: it reads as before",
+        "ok       update    set title and times to what was read, in UTC as it tells no zone: it reads as before",
     ]
 
 
@@ -282,3 +283,40 @@ def test_each_failure_has_its_line_of_advice(capsys: Capture, environment: Path)
     out = capsys.readouterr().out.splitlines()
     at = next(index for index, line in enumerate(out) if line.startswith("failed"))
     assert out[at + 1].strip().startswith("fix: ")
+
+
+def test_an_update_with_what_was_read_changes_neither_notes_nor_zone(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that is set whole: what was not read must not be set to nothing, nor its zone to ours."""
+    when = {"start": "{start_local}", "zone": "{time_zone}", "until": "{end_utc}", "from": "{start_utc}"}
+    path = {"path": "/meetings/{conference_id}"}
+    places = {"title": "topic", "start": "when.from", "end": "when.until", "time_zone": "when.zone"}
+    with PlainApi("hush", ["4711"]) as api:
+        api.meetings["4711"] = {
+            "topic": "Weekly",
+            "notes": "1. Tea",
+            "when": {
+                "start": "2030-03-04T10:30:00",
+                "zone": "Europe/Berlin",
+                "until": "2030-03-04T10:15:00Z",
+                "from": "2030-03-04T09:30:00Z",
+            },
+        }
+        before = json.dumps(api.meetings)
+        (tmp_path / "token").write_text("hush")
+        options = {
+            "url": f"{api.url}/api",
+            "headers": {"Authorization": ["Bearer ", {"file": str(tmp_path / "token")}]},
+            "recognise": {"hosts": ["meet.example.com"], "path": "^/r/([0-9]+)$"},
+            "update": {**path, "body": {"topic": "{title}", "notes": "{agenda}", "when": when}},
+            "delete": path,
+            "read": {**path, **{name: f"meeting.{place}" for name, place in places.items()}},
+        }
+        monkeypatch.setenv(
+            "SYNC_CONFERENCES", json.dumps({"providers": {"own": {"use": "rest", "options": options}}})
+        )
+        code, checks, _ = run(capsys, "--provider", "own", "--conference", "4711")
+        assert (code, checks["update"][0]) == (0, "ok")
+        assert [asked.method for asked in api.asked] == ["GET", "PATCH", "GET"]
+        assert json.dumps(api.meetings) == before

@@ -178,8 +178,10 @@ def _update(
     why = _not_to_be_updated(provider, actual, arguments, chosen)
     if why or actual is None or actual.start is None or actual.end is None:
         return Check("update", SKIPPED, why)
-    tried = "set title and times to what was read"
-    meeting = Meeting(actual.title or "", actual.start, actual.end, "UTC", all_day=False, recurrence=())
+    zone = actual.time_zone or "UTC"
+    in_zone = "" if actual.time_zone else ", in UTC as it tells no zone"
+    tried = f"set title and times to what was read{in_zone}"
+    meeting = Meeting(actual.title or "", actual.start, actual.end, zone, all_day=False, recurrence=())
     try:
         outcome = provider.update(target, meeting)
         after = provider.read(target)
@@ -228,7 +230,7 @@ def _fix(error: SyncError) -> str:
             return "renew the credentials, or grant them the scopes that its page in docs/providers lists"
         case Gone():
             return "check the id; it may be over, deleted, or another account's"
-        case RateLimited(retry_after_s=float(wait_s)):
+        case Transient(retry_after_s=float(wait_s)):
             return f"wait {wait_s:.0f} seconds and try again"
         case RateLimited():
             return "wait some minutes and try again"
