@@ -76,6 +76,16 @@ def test_the_name_of_the_archive_follows_the_deployed_code_and_nothing_else(
     assert source_hash(changing) != before
 
 
+def test_new_code_is_a_new_object_and_that_is_what_both_functions_are_built_from(
+    terraform: Terraform, applied: Applied
+) -> None:
+    made = applied["google_storage_bucket_object.source"]["name"]
+    assert made == f"source-{source_hash(terraform)}.zip"
+    for door in ("webhook", "worker"):
+        (build,) = applied[f"google_cloudfunctions2_function.{door}"]["build_config"]
+        assert build["source"][0]["storage_source"][0]["object"] == made
+
+
 def archived(terraform: Terraform) -> Path:
     """The archive as the real provider packs it: for that alone, nothing of Google is asked."""
     packed = ["-target=data.archive_file.source", "-auto-approve"]
