@@ -39,4 +39,12 @@ run "everything_is_made" {
     condition     = alltrue([for each in google_secret_manager_secret_version.channel_key : each.secret_data_wo == null && each.secret_data == null])
     error_message = "a channel key is in the state"
   }
+  assert {
+    condition     = strcontains(output.next_steps, "gcloud secrets versions add calsync-zoom --project=acme-meetings") && strcontains(output.next_steps, "gcloud scheduler jobs run calsync-converge")
+    error_message = "the next steps, with the names of this installation"
+  }
+  assert {
+    condition     = output.delegation.scope == "https://www.googleapis.com/auth/calendar.events.readonly"
+    error_message = "the least scope"
+  }
 }

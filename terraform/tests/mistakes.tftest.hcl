@@ -16,7 +16,6 @@ run "each_of_these_is_refused" {
     conferences         = { providers = {} }
     calendars           = { "Town hall" = { id = "a@example.com" } } # no slug
     mode                = "dry-run"
-    canary              = "somewhere"
     region              = "eur3"                                                                   # a multi-region
     prefix              = "calendar-conference-sync"                                               # too long for an account's name
     enrol               = { audiences = ["1234-add-on.apps.googleusercontent.com"], domains = [] } # anybody
@@ -30,7 +29,7 @@ run "each_of_these_is_refused" {
     settle              = { unwire = "360" } # no unit
   }
   expect_failures = [
-    var.project_id, var.conferences, var.calendars, var.mode, var.canary, var.region, var.prefix, var.enrol,
+    var.project_id, var.conferences, var.calendars, var.mode, var.region, var.prefix, var.enrol,
     var.channel_key_version, var.public_webhook, var.webhook_url, var.worker_url, var.webhook, var.worker,
     var.alert_emails, var.settle,
   ]
@@ -72,10 +71,11 @@ run "a_secret_named_like_a_key_of_ours_and_a_subject_without_delegation" {
   expect_failures = [var.conferences, var.calendars]
 }
 
-run "a_secret_with_a_name_that_is_neither_short_nor_full" {
+run "a_secret_with_a_name_that_is_neither_short_nor_full_and_a_canary_that_is_not_wired" {
   command = plan
   variables {
+    canary      = "somewhere"
     conferences = { providers = { zoom = { use = "zoom", options = { key = { secret = "Zoom_Secret" } } } } }
   }
-  expect_failures = [var.conferences]
+  expect_failures = [var.conferences, var.canary]
 }

@@ -4,11 +4,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.terraform.conftest import ROOT, Terraform
+from tests.terraform.conftest import ROOT, Applied, Terraform
+from tests.terraform.test_applied import judged
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -44,6 +46,14 @@ def test_the_page_says_how_many_resources_the_example_makes(runs: dict[str, Mapp
         each["type"] for each in made
     )
     assert set(re.findall(r"Resources: (\d+) destroyed", CHECK)) == {str(len(made))}
+
+
+def test_the_example_is_what_the_worker_understands(
+    runs: dict[str, Mapping[str, Any]], tmp_path: Path
+) -> None:
+    chosen = judged(Applied(runs["the_example"]["root_module"]["resources"]), "worker", tmp_path)
+    assert chosen.observing
+    assert [provider.name for provider in chosen.providers] == ["zoom"]
 
 
 def test_a_second_apply_changes_nothing(runs: dict[str, Mapping[str, Any]]) -> None:
