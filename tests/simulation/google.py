@@ -63,7 +63,7 @@ class WorldCalendar:
         self._page_size = page_size
         self._pages: dict[str, Query] = {}
         self.wrote: Callable[[], None] = lambda: None
-        self.unwritable: set[str] = set()  # URLs that somebody's role did not let us write
+        self.unwritable: set[str] = set()  # URLs that a role, or the weather, did not let us write
         self.listings = 0
         self.full_listings = 0
 

@@ -149,6 +149,8 @@ class Process:
                 nature.chronicle.counts[f"{door} says {refusal}"] += 1
                 if isinstance(refusal, RateLimited) and refusal.retry_after_s:
                     nature.told_to_wait(self.name, effect.args[0].key, refusal.retry_after_s)
+                if isinstance(refusal, AccessLost) and effect.func.__name__ == "replace_url":
+                    effect.func.__self__.unwritable.add(effect.args[-1])  # nobody tries that again
                 raise refusal
             case Fate.ANSWER_LOST:
                 _whatever_comes_of_it(effect)
