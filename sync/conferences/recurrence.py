@@ -88,9 +88,9 @@ class Series:
             return None
         # The time of day is the rule's: on the day when the clocks go forward it may be another.
         day = first.astimezone(self.zone).date()
-        rule = replace(self.rule, times=max(self.rule.times - passed, 0))
-        if self.rule.times:
-            rule = replace(rule, parts={**rule.parts, "COUNT": str(rule.times)})
+        rule, times = self.rule, self.rule.times - passed
+        if rule.times:
+            rule = replace(rule, times=times, parts={**rule.parts, "COUNT": str(times)})
         return replace(self, rule=rule, first=datetime.combine(day, self.first.time()))
 
     def meets_as(self, other: "Series") -> bool:
@@ -192,7 +192,7 @@ def _weekday(name: str) -> int:
 
 def _nth(text: str) -> tuple[int, int]:
     found = _NTH.fullmatch(text)
-    if found is None or (found[1] and not -5 <= int(found[1]) <= 5) or (found[1] and int(found[1]) == 0):
+    if found is None or (found[1] and not 1 <= abs(int(found[1])) <= 5):
         raise Unsupported("the rule of repetition cannot be read")
     return int(found[1] or 0), DAYS.index(found[2])
 
