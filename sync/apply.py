@@ -6,7 +6,7 @@ a deletion comes last and on evidence. Nothing here holds up the token, another 
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -59,12 +59,12 @@ class Applied:
     codes: Counter[Code] = field(default_factory=Counter)
 
 
-def apply(tenure: Tenure, pulled: Pulled) -> Applied:
-    """Do what is due for every conference this calendar looks after.
+def apply(tenure: Tenure, pulled: Pulled, only: Collection[ConferenceKey] | None = None) -> Applied:
+    """Do what is due for every conference this calendar looks after, or for `only` those.
 
     What a provider raises ends in the ledger. Raises LeaseLost, and Transient when the store does not answer.
     """
-    return _Apply(tenure, pulled).run()
+    return _Apply(tenure, pulled, only).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,12 @@ class _Seen:
 class _Apply:
     """The due conferences of one calendar in one pass."""
 
-    def __init__(self, tenure: Tenure, pulled: Pulled) -> None:
+    def __init__(self, tenure: Tenure, pulled: Pulled, only: Collection[ConferenceKey] | None = None) -> None:
         self._tenure = tenure
         self._outside = tenure.outside
         self._policy = tenure.policy
         self._pulled = pulled
+        self._only = only
         self._applied = Applied(tenure.record.work_at)
         self._looks: Counter[ConferenceKey] = Counter()
         self._pauses = Pauses(tenure)
@@ -90,7 +91,8 @@ class _Apply:
 
     def run(self) -> Applied:
         work_at, now = self._applied.work_at, self._tenure.now()
-        if not self._pulled.recorded and (work_at is None or work_at > now):
+        asked = self._pulled.recorded or self._only is not None
+        if not asked and (work_at is None or work_at > now):
             return self._applied
         while due := self._due():
             for item in due:
@@ -105,9 +107,16 @@ class _Apply:
     def _due(self) -> list[Conference]:
         if self._applied.calls >= _CALLS or self._tenure.is_over():
             return []
-        store, key = self._outside.store, self._tenure.record.key
-        due = store.due_conferences(key, self._tenure.now(), _BATCH)
+        store, key, now = self._outside.store, self._tenure.record.key, self._tenure.now()
+        if self._only is None:
+            due = store.due_conferences(key, now, _BATCH)
+        else:
+            due = [each for each in store.conferences(self._only) if self._is_due(each, now)]
         return [item for item in due if self._looks[item.key] <= _LOOKS]
+
+    def _is_due(self, item: Conference, now: float) -> bool:
+        due_at = decide.due_at(item, now, self._policy.grace_s)
+        return due_at is not None and due_at <= now
 
     def _next_due(self) -> float | None:
         return self._outside.store.next_due(self._tenure.record.key)

@@ -387,6 +387,29 @@ def left_alone(conference: Conference, now: float, decision: Decision) -> Confer
     return decided(left, now, decision)
 
 
+def retried(conference: Conference, now: float) -> Conference:
+    """A person wants it tried now, whatever it waits for; what is held, gone or settled stays as it is."""
+    if conference.state in (State.HELD, State.GONE):
+        return conference
+    found = conference
+    if conference.state is State.LOST and conference.refs:
+        found = replace(conference, applied=Applied(conference.want.version - 1, _UNLIKE_ANY))
+    waits = found.not_before > now or found.attempts or found.state is not State.OK
+    if not (found.pending and waits):
+        return conference
+    hurried = replace(found, state=State.OK, not_before=min(found.not_before, now), attempts=0)
+    return decided(hurried, now, Decision(Code.RETRY_LATER, "a person asked for it now"))
+
+
+def doubted(conference: Conference, now: float) -> Conference:
+    """Its provider may have lost what it confirmed: it is read back, and told again if it is not as wanted."""
+    if conference.pending or not conference.refs or conference.state is not State.OK:
+        return conference
+    return decided(
+        suspected(conference, now, now), now, Decision(Code.RETRY_LATER, "a person wants it read back")
+    )
+
+
 def set_aside(
     conference: Conference, now: float, state: State, retry_at: float, decision: Decision
 ) -> Conference:

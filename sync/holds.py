@@ -5,16 +5,15 @@ next pass, on fresh evidence all the same; or rejects it, and the conference is 
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 
+from sync import by_hand
 from sync import conference as conferences
 from sync.conference import Conference, State
-from sync.errors import LeaseLost, Refused, Transient
 from sync.ledger import Ledger
 from sync.policy import Policy
-from sync.ports import Claimed, Closing, Idle, Outside, Store
+from sync.ports import Outside, Store
 from sync.recognise import ConferenceKey
-from sync.tenure import Tenure
+from sync.tenure import Tenure, borrowed
 from sync.wake import wake
 
 _MOST = 1000  # held deletions of one calendar that are looked at at a time
@@ -40,32 +39,14 @@ def answer(
     Returns which were answered. Raises Refused for a calendar that is not looked after, and Transient when a pass
     is over it just now.
     """
-    claim = outside.store.claim(calendar_key, owner)
-    if isinstance(claim, Idle):
-        raise Refused(f"calendar {calendar_key} is not looked after: nothing of it is deleted anyway")
-    if not isinstance(claim, Claimed):
-        raise Transient(f"a pass is looking at calendar {calendar_key} just now: try again in a minute")
-    tenure = Tenure(outside, policy, claim)
-    try:
+    by_hand.refuse_unless_active(outside.store, calendar_key)
+    with borrowed(outside, policy, calendar_key, owner) as tenure:
         keys = [item.key for item in held(outside.store, calendar_key) if only is None or item.key in only]
         answered = [
             key
             for at in range(0, len(keys), _BATCH)
             for key in _change(tenure, keys[at : at + _BATCH], approve)
         ]
-    finally:
-        with suppress(LeaseLost, Transient):  # then the lease ends by itself
-            outside.store.close(
-                tenure.hold,
-                tenure.record.generation,
-                Closing(
-                    tenure.now(),
-                    None,
-                    finished=False,
-                    failures=tenure.record.failures,
-                    failed=tenure.record.failed,
-                ),
-            )
     wake(outside.queue, outside.clock, policy.buckets, calendar_key)
     return answered
 

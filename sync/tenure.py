@@ -103,6 +103,12 @@ def borrowed(outside: Outside, policy: Policy, calendar_key: str, owner: str) ->
     except LeaseLost:
         raise Transient(f"a pass has overtaken us at calendar {calendar_key}") from None
     finally:
-        last = Closing(tenure.now(), None, finished=False, failures=tenure.record.failures)
+        last = Closing(
+            tenure.now(),
+            None,
+            finished=False,
+            failures=tenure.record.failures,
+            failed=tenure.record.failed,
+        )
         with suppress(LeaseLost, Transient):  # then the lease ends by itself
             outside.store.close(tenure.hold, tenure.record.generation, last)

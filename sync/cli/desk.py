@@ -3,12 +3,14 @@
 Each is opened when it is first asked for: `status` needs no provider, `version` nothing at all.
 """
 
+import json
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, redirect_stdout
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from functools import cached_property
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sync import wiring
@@ -16,13 +18,15 @@ from sync.channel import calendar_key
 from sync.conference import Conference
 from sync.errors import Misconfigured, nearest
 from sync.event import Carried
-from sync.ports import CalendarRecord, Outside, Queue, Store
+from sync.local.clock import SystemClock
+from sync.ports import CalendarRecord, Queue, Store
 from sync.recognise import KNOWN, ConferenceKey, recognise
 from sync.rules import Rules
 from sync.settings import Settings
 
 if TYPE_CHECKING:
     from sync.policy import Policy
+    from sync.ports import Outside
 
 
 class Wrong(Exception):
@@ -31,6 +35,13 @@ class Wrong(Exception):
     def __init__(self, problem: str, hint: str) -> None:
         super().__init__(problem)
         self.hint = hint
+
+
+class _Nobody:
+    """Stands where Google or a provider would."""
+
+    def __getattr__(self, name: str) -> object:
+        raise Misconfigured([f"nobody is asked for {name} here"])
 
 
 class Desk:
@@ -71,6 +82,19 @@ class Desk:
         if not self._environ.get("SYNC_CONFERENCES", "").strip():
             return Rules(KNOWN, frozenset())
         return wiring.worker_settings(self._environ, "person")[2]
+
+    @cached_property
+    def clock(self) -> SystemClock:
+        return SystemClock()
+
+    @cached_property
+    def errands(self) -> "tuple[Outside, Policy]":
+        """For what is only written down, and done by whoever looks next: Google and providers are not asked."""
+        from sync.ports import Outside
+
+        nobody: Any = _Nobody()
+        outside = Outside(nobody, self.store, nobody, self.queue, self.clock)
+        return outside, wiring.policy(self.settings, Rules(KNOWN, frozenset()))
 
     @property
     def works_here(self) -> bool:
@@ -129,16 +153,16 @@ def _one_of(known: Sequence[str], otherwise: str) -> str:
     return f"one of: {', '.join(known[:8])}" if 0 < len(known) <= 8 else f"{otherwise} lists them"
 
 
-def answer(ask: Callable[[], int]) -> int:
+def answer(ask: Callable[[], int], wrong: int = 2) -> int:
     """Run a verb; what goes wrong is one line, and a hint what to do. 1: it failed, 2: it was asked wrongly."""
     from sync.cli.verbs import complain
     from sync.errors import SyncError
 
     try:
         return ask()
-    except Wrong as wrong:
-        complain(str(wrong), wrong.hint)
-        return 2
+    except Wrong as problem:
+        complain(str(problem), problem.hint)
+        return wrong
     except Misconfigured as error:
         complain(
             "\n".join(error.problems),
@@ -148,3 +172,20 @@ def answer(ask: Callable[[], int]) -> int:
     except SyncError as error:
         complain(str(error), "try again; python -m sync status says how everything stands")
         return 1
+
+
+def owner() -> str:
+    """A name for one errand of a person: unlike that of any other."""
+    return f"command line {uuid.uuid4().hex[:12]}"
+
+
+@contextmanager
+def recorded() -> Iterator[list[dict[str, Any]]]:
+    """The log records of what is done here; they are no answer to a person."""
+    told: list[dict[str, Any]] = []
+    lines = StringIO()
+    try:
+        with redirect_stdout(lines):
+            yield told
+    finally:
+        told += map(json.loads, filter(None, lines.getvalue().splitlines()))

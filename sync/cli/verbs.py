@@ -13,6 +13,11 @@ VERBS = {
     "simulator": ("sync.simulator.command", "serve a stand-in for Google Calendar"),
     "status": ("sync.cli.status", "say how every calendar stands, what is wrong and what mends it"),
     "explain": ("sync.cli.explain", "say why a meeting and its conference are as they are"),
+    "plan": ("sync.cli.plan", "say what a pass would do, without doing it"),
+    "apply": ("sync.cli.apply", "carry out a plan, exactly that"),
+    "pull": ("sync.cli.pull", "have one calendar looked at now"),
+    "retry": ("sync.cli.retry", "have what waits after a failure tried now"),
+    "holds": ("sync.cli.holds", "list, approve or reject deletions that wait for a person"),
     "config": ("sync.cli.config", "say what is wrong with the settings, before the doors do"),
     "doctor": ("sync.cli.doctor", "try the deployment, or a provider, and say what to do"),
     "enrol": ("sync.cli.enrol", "have a calendar looked after from now on, or no longer"),
@@ -62,7 +67,7 @@ def complain(problem: str, hint: str) -> None:
 class Parser(argparse.ArgumentParser):
     """The arguments of one verb, with examples at the end of its `--help`."""
 
-    def __init__(self, verb: str, description: str, examples: Sequence[str]) -> None:
+    def __init__(self, verb: str, description: str, examples: Sequence[str], wrong: int = 2) -> None:
         super().__init__(
             prog=f"python -m sync {verb}",
             description=description,
@@ -71,7 +76,8 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.verb = verb
+        self._wrong = wrong  # the exit code for wrong arguments
 
     def error(self, message: str) -> NoReturn:
         complain(f"{self.verb}: {message}", f"{self.prog} --help")
-        sys.exit(2)
+        sys.exit(self._wrong)

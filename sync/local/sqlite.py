@@ -244,8 +244,7 @@ class SqliteStore:
 
     def _ledger(self, connection: sqlite3.Connection, calendar_key: str) -> Ledger:
         def read_links(event_ids: Iterable[str]) -> dict[str, Link]:
-            names = [records.link_name(calendar_key, event_id) for event_id in event_ids]
-            links = map(records.link, self._read_named(connection, "links", names))
+            links = self._read_links(connection, calendar_key, list(event_ids))
             return {link.event_id: link for link in links}
 
         def read_conferences(keys: Iterable[ConferenceKey]) -> dict[ConferenceKey, Conference]:
@@ -515,6 +514,12 @@ class SqliteStore:
         self._count(reads=len(names))
         query = f"SELECT document FROM {table} WHERE name IN (SELECT value FROM json_each(?))"
         return _documents(connection, query, json.dumps(names))
+
+    def _read_links(
+        self, connection: sqlite3.Connection, calendar_key: str, event_ids: Sequence[str]
+    ) -> list[Link]:
+        names = [records.link_name(calendar_key, event_id) for event_id in event_ids]
+        return [records.link(found) for found in self._read_named(connection, "links", names)]
 
     def _read_conferences(
         self, connection: sqlite3.Connection, keys: Iterable[ConferenceKey]

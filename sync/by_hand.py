@@ -1,0 +1,111 @@
+"""What a person asks of a calendar, beside answering its holds: try now, read back, list in full.
+
+Each is written down under the calendar's lease, and done by its next pass, which is asked for at once.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+from sync import conference as conferences
+from sync.conference import Conference
+from sync.errors import Refused
+from sync.ledger import Ledger
+from sync.policy import Policy
+from sync.ports import Outside, Progress, Store
+from sync.recognise import ConferenceKey
+from sync.tenure import Tenure, borrowed
+from sync.wake import wake
+
+_BATCH = 100  # conferences of one transaction
+_NO_LISTING = ""  # earned by no way of listing: the next one is full
+
+Change = Callable[[Conference, float], Conference]
+
+
+def refuse_unless_active(store: Store, calendar_key: str) -> None:
+    """Raises Refused for a calendar that is not looked after."""
+    record = store.calendar(calendar_key)
+    if record is None or not record.active:
+        raise Refused(f"calendar {calendar_key} is not looked after: nothing is done for it")
+
+
+def retry(
+    outside: Outside,
+    policy: Policy,
+    calendar_key: str,
+    *,
+    owner: str,
+    only: Collection[ConferenceKey] | None = None,
+) -> list[ConferenceKey]:
+    """Have all that waits in this calendar, or `only` those, tried now. Returns which.
+
+    Raises Refused for a calendar that is not looked after, Transient while a pass is over it.
+    """
+    keys = [each.key for each in outside.store.unsettled(calendar_key) if only is None or each.key in only]
+    return _change(outside, policy, calendar_key, owner, keys, conferences.retried)
+
+
+def read_back(
+    outside: Outside, policy: Policy, calendar_key: str, *, owner: str, since: float
+) -> list[ConferenceKey]:
+    """Have all that was told since then read back, and told again where it is not as wanted. Returns which."""
+    told = (each.key for each in outside.store.conferences_of(calendar_key) if _was_told(each, since))
+    return _change(outside, policy, calendar_key, owner, told, conferences.doubted)
+
+
+def _was_told(conference: Conference, since: float) -> bool:
+    calls = (each for each in conference.decisions if each.decision.call == "update")
+    return any(each.at >= since and each.decision.answer == "done" for each in calls)
+
+
+def start_over(outside: Outside, policy: Policy, calendar_key: str, *, owner: str) -> None:
+    """Have the calendar listed in full. Its token is kept until that listing has earned another."""
+    refuse_unless_active(outside.store, calendar_key)
+    with borrowed(outside, policy, calendar_key, owner) as tenure:
+        bookmark = tenure.record.bookmark
+        if bookmark is not None:
+            tenure.change(_nothing, Progress(bookmark=replace(bookmark, listing=_NO_LISTING)))
+    wake(outside.queue, outside.clock, policy.buckets, calendar_key)
+
+
+def _nothing(_book: Ledger, _now: float) -> None:
+    """What is to be stored is beside the ledger."""
+
+
+def _change(
+    outside: Outside,
+    policy: Policy,
+    calendar_key: str,
+    owner: str,
+    keys: Iterable[ConferenceKey],
+    change: Change,
+) -> list[ConferenceKey]:
+    refuse_unless_active(outside.store, calendar_key)
+    with borrowed(outside, policy, calendar_key, owner) as tenure:
+        changed = [key for batch in _batches(keys) for key in apply_to(tenure, batch, change)]
+    if changed:
+        wake(outside.queue, outside.clock, policy.buckets, calendar_key)
+    return changed
+
+
+def _batches(keys: Iterable[ConferenceKey]) -> Iterator[list[ConferenceKey]]:
+    left = iter(keys)
+    while batch := list(islice(left, _BATCH)):
+        yield batch
+
+
+def apply_to(tenure: Tenure, keys: Collection[ConferenceKey], change: Change) -> list[ConferenceKey]:
+    """Change these in one transaction. Returns those that are not as they were."""
+
+    def body(book: Ledger, now: float) -> list[ConferenceKey]:
+        changed = []
+        for key in keys:
+            item = book.conference(key)
+            after = item and change(item, now)
+            if item is not None and after is not None and after != item:
+                book.put_conference(after)
+                changed.append(key)
+        return changed
+
+    return tenure.change(body)
