@@ -18,6 +18,7 @@ from sync.recognise import ConferenceKey
 DECISIONS_KEPT = 10
 _WHY_KEPT = 200  # characters
 MOVED_KEPT = 100  # occurrences of one series
+_BEHIND_S = 60.0
 _UNLIKE_ANY = "?"  # a fingerprint of what its provider has, which is not what we know of
 REFS_KEPT = 200  # far more than a room has to have: more would outgrow a document, and stop the calendar
 DAY_S = 86400.0
@@ -394,10 +395,11 @@ def retried(conference: Conference, now: float) -> Conference:
     found = conference
     if conference.state is State.LOST and conference.refs:
         found = replace(conference, applied=Applied(conference.want.version - 1, _UNLIKE_ANY))
-    waits = found.not_before > now or found.attempts or found.state is not State.OK
+    at_once = now - _BEHIND_S  # also by the clock of a pass that is a little behind
+    waits = found.not_before > at_once or found.attempts or found.state is not State.OK
     if not (found.pending and waits):
         return conference
-    hurried = replace(found, state=State.OK, not_before=min(found.not_before, now), attempts=0)
+    hurried = replace(found, state=State.OK, not_before=min(found.not_before, at_once), attempts=0)
     return decided(hurried, now, Decision(Code.RETRY_LATER, "a person asked for it now"))
 
 

@@ -15,8 +15,8 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         "apply",
         "Carry out a plan of `plan --out`: what was to be told or deleted at once, and nothing else. What has\n"
-        "moved since, as its events want something else by now, is refused and said. It acts in observe mode too:\n"
-        "a person has seen the plan. Deletions need the same evidence as ever, and meet the same brake.\n"
+        "moved since, as its events want something else by now, is refused and said. It acts in observe mode\n"
+        "too: a person has seen the plan. Deletions need the same evidence as ever, and meet the same brake.\n"
         "Exit code 0 if all of it was done; 1 if something moved or failed; 2 for wrong arguments.",
         ["python -m sync apply plan.json", "python -m sync apply plan.json --json"],
     )

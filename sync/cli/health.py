@@ -228,7 +228,7 @@ def quarantined(conference: Conference, now: float) -> Trouble:
     return Trouble(
         "quarantined",
         str(conference.key),
-        f"{call}{why}; it is left alone, and tried again {say.when(now, conference.not_before)} or when its event"
+        f"{call}{why}; it is left alone, and tried again {_again(now, conference.not_before)} or when its event"
         " changes",
         fix_of(last.decision.answer if last else "refused", conference),
         calendar=conference.home,
@@ -258,7 +258,7 @@ def _waiting(conferences: Sequence[Conference], now: float) -> Trouble:
         "waiting",
         about,
         f"not yet told: {call}{last.decision.why or last.decision.code} ({times} times since"
-        f" {say.moment(last.since)}); tried again {say.when(now, one.not_before)}",
+        f" {say.moment(last.since)}); tried again {_again(now, one.not_before)}",
         fix_of(last.decision.answer, one),
         grave=any(is_overdue(each, now) for each in conferences),
         calendar=one.home,
@@ -269,7 +269,7 @@ def of_account(account: Account, now: float) -> Trouble:
     """An account that pauses."""
     provider = account.name.partition(":")[0]
     lasts = account.paused_until - now > _PATIENCE_S or account.refusals > _OFTEN
-    again = f"asked again {say.when(now, account.paused_until)}, by one probe first"
+    again = f"asked again {_again(now, account.paused_until)}, by one probe first"
     return Trouble(
         "account_paused",
         account.name,
@@ -278,6 +278,10 @@ def of_account(account: Account, now: float) -> Trouble:
         _FIXES.get(account.answer, _FIXES["auth_failed"]).format(provider=provider, conference=""),
         grave=account.answer == "auth_failed" or lasts,
     )
+
+
+def _again(now: float, at: float) -> str:
+    return say.when(now, max(now, at))
 
 
 def fix_of(answer: str, conference: Conference) -> str:

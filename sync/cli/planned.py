@@ -39,6 +39,7 @@ from sync.tenure import Tenure, borrowed
 from sync.wake import wake
 
 UPDATE, DELETE, KEEP, UNSURE = "~", "-", "=", "?"
+_AT_HAND_S = 0.5  # what a clock that is a little behind has not seen to be time
 _READING = ("list_page", "get", "call_s", "listing")
 
 
@@ -139,6 +140,8 @@ def plan(desk: Desk, record: CalendarRecord) -> Plan:
         pulled = pull(tenure)
         pulled.recorded = True  # everything is to be looked at, whenever it was thought to be due
         applied = apply(tenure, pulled)
+        if applied.work_at is not None and applied.work_at <= overlay.now() + _AT_HAND_S:
+            applied.codes += apply(tenure, pulled).codes
     made = Plan(record, complete=pulled.complete)
     made.codes.update({code.value: number for code, number in (pulled.codes + applied.codes).items()})
     made.steps += _steps(desk, overlay, record, notes.calls)

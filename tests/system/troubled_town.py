@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,14 @@ class TroubledTown(Town):
         answer = urllib3.request(method, f"{self.service.url}/api/{what}", json=body)
         assert answer.status < 300, answer.data
         return dict(answer.json()) if answer.data else {}
+
+    def service_calls(self) -> list[dict[str, Any]]:
+        return list(urllib3.request("GET", f"{self.service.url}/api/calls").json()["calls"])
+
+    def observe(self) -> None:
+        """From now on no provider is called."""
+        self.policy = replace(self.policy, observing=True)
+        self.environ["SYNC_MODE"] = "observe"
 
     def look(self, key: str = "") -> None:
         with suppress(Transient):

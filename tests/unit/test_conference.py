@@ -464,3 +464,41 @@ def test_of_very_many_that_carried_it_those_that_end_last_are_asked() -> None:
         known = conferences.remembered(known, f"cal.s_{number}", ref(start=NOW + number * DAY))
     assert "cal.next_year" in known.former
     assert len(known.former) == 100
+
+
+# --- What a person asks for ---
+
+
+def test_what_waits_is_tried_at_once_when_a_person_asks() -> None:
+    refused = conferences.set_aside(
+        conference(wanted=2), NOW, State.QUARANTINED, NOW + DAY, Decision(Code.QUARANTINED)
+    )
+    assert decide(refused, NOW, 3600) == Nothing(NOW + DAY)
+    tried = conferences.retried(refused, NOW)
+    assert (tried.state, tried.attempts) == (State.OK, 0)
+    assert decide(tried, NOW - 1, 3600) == Update(), "also by a clock that is a little behind the store's"
+
+
+def test_what_is_lost_is_told_again_when_a_person_asks() -> None:
+    lost = conferences.set_aside(conference(), NOW, State.LOST, NOW, Decision(Code.LOST))
+    assert decide(conferences.retried(lost, NOW), NOW, 3600) == Update()
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [conference(), dropped(state=State.HELD), dropped(state=State.GONE), dropped(not_before=NOW - DAY)],
+)
+def test_nothing_else_is_tried(settled: Conference) -> None:
+    assert conferences.retried(settled, NOW) == settled
+
+
+def test_an_open_intent_outlives_a_persons_wish() -> None:
+    claimed, intent = intended(conference(wanted=2, not_before=NOW + 50))
+    assert conferences.retried(claimed, NOW).intent == intent
+    assert decide(conferences.retried(claimed, NOW), NOW, 3600) == Nothing(intent.until)
+
+
+def test_what_a_person_doubts_is_read_back_and_what_waits_is_not() -> None:
+    assert decide(conferences.doubted(conference(), NOW), NOW, 3600) == Verify()
+    for other in (conference(wanted=2), dropped(), conference(refs={})):
+        assert conferences.doubted(other, NOW) == other

@@ -1,0 +1,262 @@
+"""The verbs that act, as processes, over the real store, calendar and conference service."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sync import by_hand
+from sync.recognise import ConferenceKey
+from tests.passes.conftest import ME
+from tests.system.troubled_town import HOUR, TroubledTown
+
+Town = TroubledTown
+
+
+@pytest.fixture
+def town(troubled_town: Town) -> Town:
+    return troubled_town
+
+
+def key(number: int) -> ConferenceKey:
+    return ConferenceKey("demo", f"conf-{number:03}")
+
+
+def told(town: Town, *argv: str, code: int = 0) -> Any:
+    """The one JSON object that a verb ends with; nothing else stands on standard output."""
+    answer = town.run(*argv, "--json")
+    assert answer.returncode == code, (answer.stdout, answer.stderr)
+    [line] = answer.stdout.splitlines()
+    return json.loads(line)
+
+
+def calls(town: Town) -> list[tuple[str, str]]:
+    return [(call["verb"], call["conference"]) for call in town.service_calls()]
+
+
+def stored(town: Town) -> dict[str, list[Any]]:
+    """All that is durable, to the letter."""
+    path = town.environ["SYNC_STORE"].removeprefix("sqlite:")
+    tables = ("calendars", "links", "conferences", "accounts", "tasks")
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("CREATE TABLE IF NOT EXISTS tasks (name TEXT)")
+        return {table: file.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in tables}
+
+
+# --- plan and apply ---
+
+
+@pytest.fixture
+def changed(town: Town) -> Town:
+    """One moved, one renamed, one deleted, one new, one as it was."""
+    town.events = [town.meet(title=title) for title in ("a", "b", "c", "d")]  # type: ignore[attr-defined]
+    town.settle()
+    moved, renamed, deleted, _ = town.events  # type: ignore[attr-defined]
+    town.act("move", event=moved, start=town.at(72), end=town.at(73))
+    town.act("retitle", event=renamed, title="another")
+    town.act("delete", event=deleted)
+    town.meet(title="new")
+    town.until_now()
+    return town
+
+
+def test_a_plan_says_what_a_pass_would_do_and_exits_with_2(changed: Town) -> None:
+    steps = told(changed, "plan", code=2)["calendars"][0]["steps"]
+    assert [(each["mark"], each["conference"], each["what"]) for each in steps] == [
+        ("~", "demo:conf-001", "tell start, end"),
+        ("~", "demo:conf-002", "tell title"),
+        ("~", "demo:conf-005", "tell all of it"),
+        ("-", "demo:conf-003", "delete, when its grace is over"),
+    ]
+    assert [each["due"] for each in steps] == [True, True, True, False]
+
+
+def test_a_plan_changes_nothing_and_calls_no_provider(changed: Town) -> None:
+    before, called = stored(changed), calls(changed)
+    told(changed, "plan", "me", code=2)
+    assert stored(changed) == before
+    assert calls(changed) == called
+
+
+def test_a_pass_does_what_was_planned(changed: Town) -> None:
+    planned = told(changed, "plan", code=2)["calendars"][0]["steps"]
+    called = len(calls(changed))
+    changed.look()
+    due = {("PUT", each["conference"].partition(":")[2]) for each in planned if each["due"]}
+    assert set(calls(changed)[called:]) == due
+
+
+def test_where_all_is_as_it_should_be_a_plan_exits_with_0(town: Town) -> None:
+    town.meet()
+    town.settle()
+    answer = town.run("plan")
+    assert answer.returncode == 0
+    assert "nothing to do" in answer.stdout
+
+
+def test_a_plan_that_was_kept_is_carried_out_and_nothing_else(changed: Town, tmp_path: Path) -> None:
+    file = str(tmp_path / "plan.json")
+    told(changed, "plan", "--out", file, code=2)
+    called = len(calls(changed))
+    changed.meet(title="after the plan")
+    done = told(changed, "apply", file)["steps"]
+    assert {each["outcome"] for each in done} == {"done"}
+    assert {name for _, name in calls(changed)[called:]} == {"conf-001", "conf-002", "conf-005"}
+
+
+def test_what_moved_since_the_plan_is_refused_and_said(changed: Town, tmp_path: Path) -> None:
+    file = str(tmp_path / "plan.json")
+    told(changed, "plan", "--out", file, code=2)
+    changed.act("retitle", event=changed.events[1], title="yet another")  # type: ignore[attr-defined]
+    called = len(calls(changed))
+    done = told(changed, "apply", file, code=1)["steps"]
+    outcomes = {each["conference"]: each["outcome"] for each in done}
+    assert outcomes["demo:conf-002"] == "moved"
+    assert set(outcomes.values()) == {"done", "moved"}
+    assert "conf-002" not in {name for _, name in calls(changed)[called:]}
+    again = told(changed, "apply", file, code=1)["steps"]
+    assert {each["outcome"] for each in again} == {"moved"}
+
+
+def test_a_plan_tells_and_does_what_observe_mode_holds_back(changed: Town, tmp_path: Path) -> None:
+    file = str(tmp_path / "plan.json")
+    changed.observe()
+    changed.settle(hours=0.1)
+    changed.until_now()
+    called = len(calls(changed))
+    steps = told(changed, "plan", "--out", file, code=2)["calendars"][0]["steps"]
+    assert [each["conference"] for each in steps if each["mark"] == "~"] == [
+        "demo:conf-001",
+        "demo:conf-002",
+        "demo:conf-005",
+    ]
+    assert calls(changed)[called:] == []
+    told(changed, "apply", file)
+    assert len(calls(changed)[called:]) >= 3
+
+
+def test_what_is_no_plan_is_refused(town: Town, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    for text in ("", "[]", '{"plan": 2, "calendars": []}', '{"plan": 1, "calendars": [{"key": 1}]}'):
+        file.write_text(text)
+        answer = town.run("apply", str(file))
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert "hint: make one" in answer.stderr
+
+
+# --- pull, retry, holds ---
+
+
+def test_a_pull_looks_now_and_says_what_came_of_it(changed: Town) -> None:
+    answer = told(changed, "pull", "me")
+    assert (answer["outcome"], answer["codes"]["updated"]) == ("done", 3)
+    assert told(changed, "pull", "me")["codes"] == {}
+
+
+def test_a_full_pull_lists_everything_again_and_deletes_nothing(changed: Town) -> None:
+    changed.settle()
+    called = len(calls(changed))
+    answer = told(changed, "pull", ME, "--full")
+    assert (answer["outcome"], answer["items"]) == ("done", 5)
+    assert calls(changed)[called:] == []
+
+
+def test_a_pull_of_a_calendar_that_refuses_us_says_so(town: Town) -> None:
+    town.fault(where="events.list", status=403, reason="forbidden", times=0)
+    answer = told(town, "pull", "me", code=1)
+    assert answer["outcome"] == "frozen"
+    assert "403" in answer["why"]
+
+
+def test_what_was_quarantined_is_tried_now(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.break_service(refuse=422)
+    town.act("retitle", event=event, title="another")
+    town.settle(hours=0.1)
+    town.until_now()
+    assert told(town, "retry", "demo:conf-001")["retried"] == ["demo:conf-001"]
+    assert told(town, "pull", "me")["codes"] == {"updated": 1}
+    assert told(town, "retry")["retried"] == []
+
+
+def test_a_lost_conference_that_is_there_again_is_told(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.break_service(refuse=404)
+    town.act("retitle", event=event, title="another")
+    town.settle(hours=0.1)
+    town.until_now()
+    assert town.run("status").returncode == 1
+    told(town, "retry", "me")
+    assert told(town, "pull", "me")["codes"] == {"updated": 1}
+    assert town.run("status").returncode == 0
+
+
+def test_an_account_that_pauses_is_asked_by_a_probe_at_once(town: Town) -> None:
+    events = [town.meet(), town.meet()]
+    town.settle()
+    town.sweep()
+    town.break_service(refuse=401)
+    for event in events:
+        town.act("retitle", event=event, title="another")
+    town.look()
+    assert told(town, "retry")["accounts"] == ["demo"]
+    assert told(town, "pull", "me")["codes"] == {"updated": 2}
+
+
+@pytest.fixture
+def held(town: Town) -> Town:
+    events = [town.meet(hours=200) for _ in range(7)]
+    town.settle()
+    for event in events:
+        town.act("delete", event=event)
+    town.settle()
+    town.until_now()
+    return town
+
+
+def test_held_deletions_are_listed_approved_and_rejected(held: Town) -> None:
+    assert len(told(held, "holds", "list")["held"]) == 7
+    assert told(held, "holds", "reject", "me", "conf-001")["answered"] == ["demo:conf-001"]
+    assert len(told(held, "holds", "approve", "me", "--all")["answered"]) == 6
+    assert told(held, "pull", "me")["codes"] == {"deleted": 6}
+    assert ("DELETE", "conf-001") not in calls(held)
+    assert told(held, "holds", "list")["held"] == []
+
+
+def test_retry_leaves_what_is_held_to_a_person(held: Town) -> None:
+    assert told(held, "retry")["retried"] == []
+    answer = held.run("retry", "demo:conf-001")
+    assert answer.returncode == 2
+    assert "waits for a person" in answer.stderr
+
+
+def test_an_answer_needs_to_know_what_it_is_about(held: Town) -> None:
+    for argv in (["holds", "approve"], ["holds", "approve", "me"], ["holds", "reject", "me", "conf-999"]):
+        answer = held.run(*argv)
+        assert answer.returncode == 2
+        assert "hint:" in answer.stderr
+    assert len(told(held, "holds", "list", "me")["held"]) == 7
+
+
+def test_an_unknown_calendar_is_told_with_the_nearest_known(town: Town) -> None:
+    for argv in (["pull", "mee"], ["status", "mee"], ["holds", "list", "mee"]):
+        answer = town.run(*argv)
+        assert answer.returncode == 2
+        assert "did you mean me?" in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_what_was_told_is_read_back_where_a_person_doubts_it(town: Town) -> None:
+    town.meet()
+    town.settle()
+    outside, policy = town.outside, town.policy
+    doubted = by_hand.read_back(outside, policy, town.key, owner="p", since=town.clock.now() - 3 * HOUR)
+    assert doubted == [key(1)]
+    called = len(calls(town))
+    town.look()
+    assert calls(town)[called:] == [("GET", "conf-001")]
