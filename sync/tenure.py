@@ -28,6 +28,7 @@ class Tenure:
         self.hold = claimed.hold
         # Read after the claim, so that `now` may lag behind the store's clock but never runs ahead of it.
         self._offset = claimed.now - outside.clock.monotonic()
+        self._heard = claimed.now  # the store's latest word on its time
         self._began = self.now()
         self.notified_at = min(notified_at, claimed.now)  # the notification this round answers; 0: none
 
@@ -38,8 +39,11 @@ class Tenure:
         self.record = record
 
     def now(self) -> float:
-        """The store's time (seconds since the epoch): as told at the claim, carried on by our own clock."""
-        return self._offset + self.outside.clock.monotonic()
+        """The store's time (seconds since the epoch): as told at the claim, carried on by our own clock.
+
+        Never before what it has told since: what a change of ours made due is due for us, too.
+        """
+        return max(self._heard, self._offset + self.outside.clock.monotonic())
 
     def skew_s(self) -> float:
         """How far this machine's clock is ahead of the store's."""
@@ -62,7 +66,12 @@ class Tenure:
 
     def change(self, body: Callable[[Ledger, float], T], progress: Progress | None = None) -> T:
         """Change the ledger in one transaction, which also renews the lease. Raises LeaseLost."""
-        result, self.hold = self.outside.store.change(self.hold, body, progress)
+
+        def hearing(book: Ledger, now: float) -> T:
+            self._heard = max(self._heard, now)
+            return body(book, now)
+
+        result, self.hold = self.outside.store.change(self.hold, hearing, progress)
         return result
 
     def ask(self, calendar: CalendarRecord, event_id: str) -> Item | None:

@@ -168,3 +168,24 @@ def test_converge_tells_of_calendars_that_nobody_has_listed_for_nine_hours(town:
     assert stale() == 1
     town.look()
     assert stale() == 0
+
+
+# --- What is recorded now is done now ---
+
+
+def test_a_change_is_told_in_the_pass_that_finds_it_however_long_the_claim_took(
+    town: Town, event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's time, as told at the claim, is of before that was written: we lag behind it by as much."""
+    claim = town.store.claim
+
+    def slow(*about: Any) -> Any:
+        claimed = claim(*about)
+        town.clock.advance(0.05)
+        return claimed
+
+    monkeypatch.setattr(town.store, "claim", slow)
+    town.acme.calls.clear()
+    town.act("retitle", event=event, title="Another")
+    town.look()
+    assert town.calls() == {"c-1": 1}
