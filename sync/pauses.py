@@ -74,7 +74,7 @@ class Pauses:
             severity,
             account=met.name,
             refusals=paused.refusals,
-            wait_s=round(wait_s),
+            wait_s=round(max(0.0, paused.paused_until - self._tenure.now())),
             why=str(error),
         )
         return paused.paused_until
