@@ -662,16 +662,21 @@ def closed(record: CalendarRecord, generation: int, closing: Closing, now: float
 
 
 def tended(record: CalendarRecord | None, wish: CalendarRecord, now: float) -> CalendarRecord:
-    """What converge looks after, as it wishes; all else stays a pass's business. A new calendar is due now."""
+    """What converge looks after, as it wishes; all else stays a pass's business. A new calendar is due now.
+
+    One that comes back, or is read as somebody else, is watched as if nothing had ever failed.
+    """
+    known = record or CalendarRecord(wish.key, wish.calendar, due_at=now)
+    anew = (wish.active and not known.active) or wish.calendar != known.calendar
     return replace(
-        record or CalendarRecord(wish.key, wish.calendar, due_at=now),
+        known,
         calendar=wish.calendar,
         label=wish.label,
         active=wish.active,
         channels=wish.channels,
-        unwatchable=wish.unwatchable,
-        watch_after=wish.watch_after,
-        watch_failures=wish.watch_failures,
+        unwatchable="" if anew else wish.unwatchable,
+        watch_after=0.0 if anew else wish.watch_after,
+        watch_failures=0 if anew else wish.watch_failures,
     )
 
 

@@ -582,6 +582,21 @@ class StoreContract:
         assert due(store) == [CAL]
         assert (record_of(store).label, record_of(store).channels) == ("room", (CHANNEL,))
 
+    def test_a_calendar_that_comes_back_or_is_read_as_somebody_else_is_watched_as_if_nothing_had_failed(
+        self, store: Store
+    ) -> None:
+        failed = CalendarRecord(
+            CAL, CalendarId("room@example.org"), unwatchable="400", watch_after=9.0, watch_failures=3
+        )
+        for wish in (replace(failed, calendar=CalendarId("room@example.org", "ada")), failed):
+            store.tend(CAL, constantly(failed))
+            before = store.tend(CAL, constantly(failed))
+            assert (before.unwatchable, before.watch_after, before.watch_failures) == ("400", 9.0, 3)
+            if wish == failed:
+                store.tend(CAL, constantly(replace(failed, active=False)))
+            after = store.tend(CAL, constantly(wish))
+            assert (after.unwatchable, after.watch_after, after.watch_failures) == ("", 0.0, 0)
+
     def test_tending_and_a_pass_lose_nothing_of_each_other(self, store: Store) -> None:
         know(store, CAL)
         claim = claimed(store)

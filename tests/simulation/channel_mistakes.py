@@ -76,7 +76,7 @@ def new_key_signs_before_every_verifier_has_read_it(monkeypatch: Plant) -> None:
 @breaks("L3: a channel of")
 def channel_written_down_after_the_watch_call(monkeypatch: Plant) -> None:
     """The opening is not stored ahead; all that is stored is what the answer told."""
-    ahead, change = Watching._written_ahead, Watching.change
+    ahead = Watching._written_ahead
 
     def not_stored(watching: Watching, **how: Any) -> Channel | None:
         opening = ahead(watching, **how)
@@ -88,7 +88,6 @@ def channel_written_down_after_the_watch_call(monkeypatch: Plant) -> None:
         return opening
 
     monkeypatch.setattr(Watching, "_written_ahead", not_stored)
-    monkeypatch.setattr(Watching, "change", change)
 
 
 @breaks("L3: a channel of")

@@ -9,7 +9,7 @@ from tests.simulation.channel_mistakes import PLANTED, Plant
 from tests.simulation.watching import HOUR, SWEEP_S, Ending, Scale, keep
 
 VIGILS = 16
-SHORT = Scale(days=12.0, calendars=3)
+SHORT = Scale(days=6.0, calendars=3, life_days=2.0)
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -46,7 +46,6 @@ MORNING = 1_767_600_000.0  # 2026-01-05T08:00Z
 ADDRESS = "https://webhook.example/"
 HOUR, DAY = 3600.0, 86400.0
 SWEEP_S = 6 * HOUR
-LIFE_S = 7 * DAY
 REREAD_S = 60.0
 SWEEP_EVERY_S = 300.0
 
@@ -57,6 +56,7 @@ class Scale:
 
     days: float = 21.0
     calendars: int = 4
+    life_days: float = 7.0  # of a channel
     converge_every_s: float = 1800.0
     changes_a_day: float = 2.0  # of each calendar
     outages: int = 1  # of the webhook, for up to two days each
@@ -271,10 +271,11 @@ class Vigil:
 
     def __init__(self, seed: int, scale: Scale) -> None:
         self.scale = scale
+        self._life_s = scale.life_days * DAY
         self.rng = rng = Random(f"vigil {seed}")
         schedule = Schedule(MORNING + rng.uniform(0, HOUR))
         self.nature = Nature(schedule, rng, self._weather(), Chronicle())
-        self.world = World(lambda: int(schedule.now * 1e6), seed, Switches(ttl_cap_s=int(LIFE_S)))
+        self.world = World(lambda: int(schedule.now * 1e6), seed, Switches(ttl_cap_s=int(self._life_s)))
         self.world.add_user(SYNC)
         self.calendars = [
             self.world.add_calendar(f"{number}@group.calendar.google.com", owner=SYNC).id
@@ -295,7 +296,7 @@ class Vigil:
             sweep_s=SWEEP_S,
             horizon_s=120.0,
             quarantine_s=DAY,
-            channel_life_s=LIFE_S,
+            channel_life_s=30 * DAY,  # Google grants less
         )
         wired = tuple(WiredCalendar(f"c{n}", CalendarId(each, each)) for n, each in enumerate(self.calendars))
         self.kept = Records(lambda: schedule.now, HOUR, Wiring(ADDRESS, wired))
@@ -481,11 +482,15 @@ class Vigil:
     def _at(self, in_s: float, body: Callable[[], None]) -> None:
         self.nature.schedule.start(in_s, body)
 
+    def _some_days(self, most: float) -> float:
+        """In seconds; in a short vigil, no more than a third of it."""
+        return self.rng.uniform(0.1, min(most, self.scale.days / 3)) * DAY
+
     def _outage(self) -> None:
         self.nature.tell("the webhook is down")
         self.webhook_is_down = True
         self.watchman.may_be_unseen(self.calendars)
-        self.nature.schedule.sleep(self.rng.uniform(0.1, 2.0) * DAY)
+        self.nature.schedule.sleep(self._some_days(2.0))
         self.webhook_is_down = False
         self.nature.tell("the webhook is up")
 
@@ -517,7 +522,7 @@ class Vigil:
         self.google.dead.add(calendar)
         self.refused.add(calendar)
         self.exempt.add(calendar)
-        self.nature.schedule.sleep(self.rng.uniform(0.1, 9.0) * DAY)
+        self.nature.schedule.sleep(self._some_days(9.0))
         self.google.dead.discard(calendar)
         self.nature.tell(f"the grant of {calendar} is back")
         self.watchman.may_not_be_asked(calendar)
@@ -531,7 +536,7 @@ class Vigil:
         self.nature.tell(f"{calendar} is paused")
         self._wire(calendar, paused=True)
         self.exempt.add(calendar)
-        self.nature.schedule.sleep(self.rng.uniform(0.1, 3.0) * DAY)
+        self.nature.schedule.sleep(self._some_days(3.0))
         self._wire(calendar, paused=False)
         self.nature.tell(f"{calendar} is wired again")
         self.nature.schedule.sleep(2 * self.scale.converge_every_s)
@@ -549,7 +554,9 @@ class Vigil:
 
     def _heal(self) -> None:
         self.nature.weather.clear_up()
-        self.nature.schedule.sleep(LIFE_S + DAY)  # what was refused when it was to be stopped has lapsed
+        self.nature.schedule.sleep(
+            self._life_s + DAY
+        )  # what was refused when it was to be stopped has lapsed
         self.watchman.look()
         self.watchman.everything_is_settled()
         self.kept.wiring = replace(self.kept.wiring, webhook_url="")
