@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import logging
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,9 @@ settings.load_profile("laws")
 # Who is started in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A server in a thread outlives the test that started it, and pytest closes what its log is written to.
+logging.getLogger("werkzeug").disabled = True
 
 # Whatever record any test makes the code write: docs/logs.md lists its fields.
 _not_on_the_page: list[str] = []

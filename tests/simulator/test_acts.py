@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+import urllib3
 
 from sync.simulator.acts import ACTS
+from sync.simulator.clock import SECOND
 from sync.simulator.control import TROUBLES
 from sync.simulator.faults import PushFault, Quota, RequestFault
 
 from .conftest import CONFERENCE, ME, YOU, Caller, Json, hours
 
+AWAY = "away@example.com"
 TEAM = "team@group.calendar.google.com"
 NINE, TEN, ELEVEN = (f"2026-03-02T{hour:02d}:00:00+01:00" for hour in (9, 10, 11))
 THIRD = {"event": "dishes", "at": "2026-03-04T09:00:00+01:00"}
@@ -25,7 +30,9 @@ OTHER = {**CONFERENCE, "conferenceId": "732"}
 
 @pytest.fixture
 def office(me: Caller) -> Caller:
-    """A meeting with a guest and a conference, a deleted one, a series, and a second calendar."""
+    """A meeting with a guest and a conference, a deleted one, a series, a calendar more, one who is suspended."""
+    me.act("add_user", email=AWAY)
+    me.act("suspend_user", user=AWAY)
     me.act("add_calendar", id=TEAM)
     wish = {"title": "Plans", "start": NINE, "end": TEN, "time_zone": "Europe/Berlin"}
     me.act("create_meeting", id="plans", attendees=[YOU], conference=CONFERENCE, **wish)
@@ -47,13 +54,29 @@ def answer_of_the_guest(me: Caller) -> str:
     return str(me.get("plans").body["attendees"][1]["responseStatus"])
 
 
+def token_for(user: str) -> Callable[[Caller], int]:
+    """The status with which a service account is answered that asks to speak for this user."""
+
+    def ask(me: Caller) -> int:
+        now_s = me.simulator.clock.now() // SECOND
+        claims = {"iss": "sync@project.example", "sub": user, "scope": "all", "iat": now_s, "exp": now_s + 60}
+        assertion = f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()}."
+        form = urlencode({"assertion": assertion})
+        return urllib3.request("POST", f"{me.simulator.url}/token", body=form).status
+
+    return ask
+
+
 def role(me: Caller) -> Json:
     return dict(me.sim("GET", "state")["calendars"][ME]["acl"])
 
 
 MATRIX: list[tuple[str, Json, Callable[[Caller], Any], Any]] = [
     ("add_user", {"email": "New@example.com"},
-     lambda me: me.sim("GET", "state")["users"][2:], ["new@example.com"]),
+     lambda me: me.sim("GET", "state")["users"][3:], ["new@example.com"]),
+    ("suspend_user", {"user": YOU}, token_for(YOU), 400),
+    ("restore_user", {"user": AWAY}, token_for(AWAY), 200),
+    ("delegate", {"account": "another@project.example", "scopes": ["calendar.events"]}, token_for(ME), 401),
     ("add_calendar", {"id": "new@group.calendar.google.com"},
      lambda me: me.list("new@group.calendar.google.com").status, 200),
     ("change_role", {"user": YOU, "role": "reader"}, role, {ME: "owner", YOU: "reader"}),

@@ -35,6 +35,7 @@ from tests.system.canaries import KEY, OWNER, ROOM, STORMS, SYNC_TOKEN, event, m
 PROJECT, DATABASE = "demo-town", "sync"
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 PATIENCE_S = 60.0
+WIRED = WiredCalendar("owner", CalendarId(OWNER))
 
 # What is stored because nothing works without it: which calendar, channel and conference, and from where to go on.
 KEPT = {*canaries.CANARY.findall(OWNER), "zzresourcezz", SYNC_TOKEN, ROOM}
@@ -73,7 +74,7 @@ class Town:
             settings = self._settings()
             self.worker, self.webhook = (Door(name, settings, self.folder) for name in ("worker", "webhook"))
             self.tasks.worker_url = self.worker.url
-            self._wire()
+            self.wire(WIRED)
             for door in (self.worker, self.webhook):
                 stack.callback(door.kill)
                 door.start()
@@ -128,16 +129,19 @@ class Town:
             ),
         }
 
-    def _wire(self) -> None:
-        wired = WiredCalendar("owner", CalendarId(OWNER))
+    def wire(self, *calendars: WiredCalendar) -> None:
+        """These and no others, as Terraform writes them."""
         if not self._firestore:
             store = SqliteStore(
                 str(self.folder / "store.db"), lease_s=9.0, margin_s=2.0, grace_s=1.0, clock=SystemClock()
             )
-            store.wire(self.webhook.url, [wired])
+            store.wire(self.webhook.url, calendars)
             return
         with closing(Client(PROJECT, database=DATABASE)) as client:
-            client.document("wired_calendars/owner").set(records.wired_calendar_document(wired))
+            for document in client.collection("wired_calendars").list_documents():
+                document.delete()
+            for wired in calendars:
+                client.document(f"wired_calendars/{wired.slug}").set(records.wired_calendar_document(wired))
             client.document("wiring/webhook").set(records.webhook_document(self.webhook.url))
 
     def until(self, condition: Any) -> None:
@@ -219,7 +223,12 @@ def live_through(town: Town) -> None:
     events[:] = [event(0, "own-0"), event(1, f"own-{ROOM}"), event(2, "bugs-2"), *malformed()]
     for storm in reversed(STORMS.values()):  # no channel is opened before the last, on which there is none
         town.google.storm = storm
-        town.run()
+        for wired in (
+            (),
+            (WIRED,),
+        ):  # one that comes back is tried at once, however often it has failed before
+            town.wire(*wired)
+            town.run()
     for storm in STORMS.values():
         town.google.storm = storm
         town.look()
@@ -303,7 +312,8 @@ def test_every_record_of_a_pass_names_its_trace_though_the_framework_marks_execu
     assert {len(span) for span in spans} == {16}
 
 
-@pytest.mark.parametrize("name", METRICS)
+# Push is silent only after ten minutes of silence: tests/passes/test_silence.py has them.
+@pytest.mark.parametrize("name", sorted(METRICS.keys() - {"push_silent"}))
 def test_every_metric_is_made_of_records_that_were_written_on_these_days(left: Left, name: str) -> None:
     metric = METRICS[name]
     counted = [each for each in left.records if each["message"] in metric["records"]]
