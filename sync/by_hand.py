@@ -83,13 +83,14 @@ def _change(
 ) -> list[ConferenceKey]:
     refuse_unless_active(outside.store, calendar_key)
     with borrowed(outside, policy, calendar_key, owner) as tenure:
-        changed = [key for batch in _batches(keys) for key in apply_to(tenure, batch, change)]
+        changed = [key for batch in in_batches(keys) for key in apply_to(tenure, batch, change)]
     if changed:
         wake(outside.queue, outside.clock, policy.buckets, calendar_key)
     return changed
 
 
-def _batches(keys: Iterable[ConferenceKey]) -> Iterator[list[ConferenceKey]]:
+def in_batches(keys: Iterable[ConferenceKey]) -> Iterator[list[ConferenceKey]]:
+    """As many at a time as one transaction changes."""
     left = iter(keys)
     while batch := list(islice(left, _BATCH)):
         yield batch

@@ -133,6 +133,11 @@ class Conference:
         return self.want.version != self.applied.version and not released
 
     @property
+    def is_to_go(self) -> bool:
+        """Whether its deletion is wanted, and its provider has yet to be told."""
+        return self.pending and not self.wanted
+
+    @property
     def was_deleted(self) -> bool:
         """Whether its provider has confirmed a deletion, and nothing since."""
         return self.applied.version > 0 and not self.applied.fingerprint

@@ -12,19 +12,22 @@ First the channel, then the full listing, then its token: whatever changes meanw
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
 from sync import ledger, logs, watching
+from sync.by_hand import apply_to, in_batches
 from sync.channel import Key, Keys, calendar_key
+from sync.codes import Code
+from sync.conference import Conference, Decision, left_alone
 from sync.enrolment import Ask, Enrolment
 from sync.errors import AccessLost, Transient
 from sync.ledger import Ledger
 from sync.policy import Policy
 from sync.ports import CalendarId, CalendarRecord, EnrolledCalendar, Outside, Progress
 from sync.recognise import ConferenceKey
-from sync.tenure import borrowed
+from sync.tenure import Tenure, borrowed
 from sync.wake import wake
 
 _OWNING = ("owner", "writer")
@@ -34,6 +37,7 @@ _EVER = 1e11  # seconds since the epoch: nothing is due later
 _NO_LISTING = "released"  # the hash of no way of listing: the next one is a full one
 _REFUSED = "refused"
 _OVERTAKEN = "overtaken"
+_LEFT_OVER = Decision(Code.ACCESS_LOST, "its calendar was withdrawn before it was deleted: it is left alone")
 
 
 def enrol(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolment, owner: str) -> None:
@@ -74,43 +78,72 @@ def withdraw(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enr
         watching.look_after(outside, policy, key, known, record, "")
 
 
-def remove(outside: Outside, policy: Policy, calendar_key: str, asked_at: float, owner: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it in a word, and the conferences that were to be deleted and are not."""
+
+    word: str
+    left_over: Sequence[ConferenceKey] = ()
+
+
+def remove(outside: Outside, policy: Policy, calendar_key: str, asked_at: float, owner: str) -> Outcome:
     """Look after this calendar no longer: nothing of it is deleted. Its channels are left to converge.
 
-    Returns what came of it, in a word: withdrawn, wired or overtaken. Safe to repeat. Raises Transient while a
-    pass is over it, and where it goes on in another go.
+    It is withdrawn, wired or overtaken. Safe to repeat. Raises Transient while a pass is over it, and where it
+    goes on in another go.
     """
-    store = outside.store
+    store, left_over = outside.store, list[ConferenceKey]()
     record = store.calendar(calendar_key)
     if record is None or record.label or not record.active:
         stands = store.withdraw(calendar_key, asked_at)
     else:
-        stands = _put_to_rest(outside, policy, calendar_key, asked_at, owner)
+        with borrowed(outside, policy, calendar_key, owner) as tenure:
+            _let_all_go(tenure)
+            stands = store.withdraw(calendar_key, asked_at)
+            if stands:
+                left_over = _call_off(tenure)
+                store.tend(calendar_key, _at_rest(tenure.record))
     wired = record is not None and bool(record.label)
     if stands and record is not None and not wired:
         _hand_over(outside, policy, calendar_key, owner)
-    outcome = _OVERTAKEN if not stands else "wired" if wired else "withdrawn"
-    _log(Ask.WITHDRAW, calendar_key, outcome)
-    return outcome
+    word = _OVERTAKEN if not stands else "wired" if wired else "withdrawn"
+    _log(Ask.WITHDRAW, calendar_key, word)
+    return Outcome(word, left_over)
 
 
-def _put_to_rest(outside: Outside, policy: Policy, calendar_key: str, asked_at: float, owner: str) -> bool:
-    """All under one lease: no pass comes in between, and makes anew the links that are let go."""
-    store = outside.store
-    with borrowed(outside, policy, calendar_key, owner) as tenure:
-        bookmark = tenure.record.bookmark
-        if bookmark is not None:  # should it come back, everything is to be seen again
-            tenure.change(_nothing, Progress(bookmark=replace(bookmark, listing=_NO_LISTING)))
-        links = iter(store.live_links(calendar_key))
-        while batch := [link.event_id for link in islice(links, _BATCH)]:
-            if tenure.is_over():
-                raise Transient(f"the withdrawal of calendar {calendar_key} goes on in another go")
-            tenure.stay(outside.calendar.call_s)
-            tenure.change(partial(_let_go, batch))
-        stands = store.withdraw(calendar_key, asked_at)
-        if stands:
-            store.tend(calendar_key, _at_rest(tenure.record))
-        return stands
+def _let_all_go(tenure: Tenure) -> None:
+    """Under the lease until the calendar is at rest: no pass comes in between, and makes these links anew."""
+    key, outside, bookmark = tenure.record.key, tenure.outside, tenure.record.bookmark
+    if bookmark is not None:  # should it come back, everything is to be seen again
+        tenure.change(_nothing, Progress(bookmark=replace(bookmark, listing=_NO_LISTING)))
+    links = iter(outside.store.live_links(key))
+    while batch := [link.event_id for link in islice(links, _BATCH)]:
+        if tenure.is_over():
+            raise Transient(f"the withdrawal of calendar {key} goes on in another go")
+        tenure.stay(outside.calendar.call_s)
+        tenure.change(partial(_let_go, batch))
+
+
+def _call_off(tenure: Tenure) -> list[ConferenceKey]:
+    """No deletion that still waits is made: whether it is right, only the events could say that we ask no more.
+
+    Each is told of, as its conference is left over: nobody uses it, and nobody deletes it.
+    """
+    key, outside, called_off = tenure.record.key, tenure.outside, list[ConferenceKey]()
+    waiting = (each.key for each in outside.store.unsettled(key) if each.is_to_go)
+    for batch in in_batches(waiting):
+        tenure.stay(outside.calendar.call_s)
+        called_off += apply_to(tenure, batch, _left_over)
+    for conference in called_off:
+        shown = tenure.policy.rules.shown(conference)
+        logs.write(
+            logs.Record.DECISION, calendar=key, conference=shown, code=_LEFT_OVER.code, why=_LEFT_OVER.why
+        )
+    return called_off
+
+
+def _left_over(conference: Conference, now: float) -> Conference:
+    return left_alone(conference, now, _LEFT_OVER) if conference.is_to_go else conference
 
 
 def _hand_over(outside: Outside, policy: Policy, calendar_key: str, owner: str) -> None:

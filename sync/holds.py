@@ -9,15 +9,13 @@ from collections.abc import Collection, Sequence
 from sync import by_hand
 from sync import conference as conferences
 from sync.conference import Conference, State
-from sync.ledger import Ledger
 from sync.policy import Policy
 from sync.ports import Outside, Store
 from sync.recognise import ConferenceKey
-from sync.tenure import Tenure, borrowed
+from sync.tenure import borrowed
 from sync.wake import wake
 
 _MOST = 1000  # held deletions of one calendar that are looked at at a time
-_BATCH = 100  # changed in one transaction
 
 
 def held(store: Store, calendar_key: str) -> Sequence[Conference]:
@@ -41,28 +39,19 @@ def answer(
     """
     by_hand.refuse_unless_active(outside.store, calendar_key)
     with borrowed(outside, policy, calendar_key, owner) as tenure:
-        keys = [item.key for item in held(outside.store, calendar_key) if only is None or item.key in only]
+        keys = (item.key for item in held(outside.store, calendar_key) if only is None or item.key in only)
+        said = _approved if approve else _rejected
         answered = [
-            key
-            for at in range(0, len(keys), _BATCH)
-            for key in _change(tenure, keys[at : at + _BATCH], approve)
+            key for batch in by_hand.in_batches(keys) for key in by_hand.apply_to(tenure, batch, said)
         ]
     wake(outside.queue, outside.clock, policy.buckets, calendar_key)
     return answered
 
 
-def _change(tenure: Tenure, keys: Sequence[ConferenceKey], approve: bool) -> list[ConferenceKey]:
-    """Of these, those that were still held: an event may use them again meanwhile."""
+def _approved(item: Conference, now: float) -> Conference:
+    """An event may use it again meanwhile: then it is not held any more."""
+    return conferences.approved(item, now) if item.state is State.HELD else item
 
-    def body(book: Ledger, now: float) -> list[ConferenceKey]:
-        answered = []
-        for key in keys:
-            item = book.conference(key)
-            if item is not None and item.state is State.HELD:
-                book.put_conference(
-                    conferences.approved(item, now) if approve else conferences.rejected(item, now)
-                )
-                answered.append(key)
-        return answered
 
-    return tenure.change(body)
+def _rejected(item: Conference, now: float) -> Conference:
+    return conferences.rejected(item, now) if item.state is State.HELD else item

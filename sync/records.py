@@ -397,7 +397,7 @@ def live_until(conference: Conference) -> float:
 def is_waiting(conference: Conference, now: float) -> bool:
     """Whether its deletion is wanted and is none of today's, for the brake: until a person has looked at it."""
     let_go = conference.approved or conferences.is_counted(conference, now)
-    return not conference.wanted and conference.pending and not let_go
+    return conference.is_to_go and not let_go
 
 
 def withdrawal_forgotten_at(asked_at: float) -> float:
@@ -664,12 +664,16 @@ def closed(record: CalendarRecord, generation: int, closing: Closing, now: float
 def tended(record: CalendarRecord | None, wish: CalendarRecord, now: float) -> CalendarRecord:
     """What converge looks after, as it wishes; all else stays a pass's business. A new calendar is due now.
 
-    One that comes back, or is read as somebody else, is watched as if nothing had ever failed.
+    One that comes back, or is read as somebody else, is watched as if nothing had ever failed. One that comes back
+    is due as well, and what it had left to do when it went: nobody has kept the time.
     """
     known = record or CalendarRecord(wish.key, wish.calendar, due_at=now)
-    anew = (wish.active and not known.active) or wish.calendar != known.calendar
+    back = wish.active and not known.active
+    anew = back or wish.calendar != known.calendar
     return replace(
         known,
+        due_at=min(known.due_at, now) if back else known.due_at,
+        work_at=soonest(known.work_at, now) if back else known.work_at,
         calendar=wish.calendar,
         label=wish.label,
         active=wish.active,

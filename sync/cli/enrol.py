@@ -9,6 +9,7 @@ from sync.channel import calendar_key
 from sync.cli import say
 from sync.cli.desk import Desk, Wrong, answer, quietly
 from sync.cli.verbs import Parser
+from sync.enrol import Outcome
 from sync.ports import CalendarId, EnrolledCalendar
 
 _CALENDAR = re.compile(r"[^@\s]+@[^@\s]+")
@@ -27,12 +28,17 @@ def main(argv: list[str]) -> int:
 
 
 def _enrol(desk: Desk, arguments: Namespace) -> int:
-    outcome = _remove(desk, arguments) if arguments.remove else _add(desk, arguments)
+    came = _remove(desk, arguments) if arguments.remove else _add(desk, arguments)
+    left_over = [str(each) for each in came.left_over]
     if arguments.json:
-        say.as_json({"calendar": arguments.calendar, "outcome": outcome})
+        say.as_json({"calendar": arguments.calendar, "outcome": came.word, "left_over": left_over})
     else:
-        print(f"{arguments.calendar}: {_MEANING[outcome]}")
-    return int(outcome == "overtaken")
+        print(f"{arguments.calendar}: {_MEANING[came.word]}")
+        for each in left_over:
+            print(
+                f"  {each} was to be deleted, and is left over: delete it at its provider if nobody uses it"
+            )
+    return int(came.word == "overtaken")
 
 
 def _arguments(argv: list[str]) -> Namespace:
@@ -66,7 +72,7 @@ def _arguments(argv: list[str]) -> Namespace:
     return arguments
 
 
-def _add(desk: Desk, arguments: Namespace) -> str:
+def _add(desk: Desk, arguments: Namespace) -> Outcome:
     store = desk.store
     if arguments.subject and not desk.settings.delegation:
         raise Wrong(
@@ -74,12 +80,12 @@ def _add(desk: Desk, arguments: Namespace) -> str:
         )
     enrolled = EnrolledCalendar(CalendarId(arguments.calendar, arguments.subject), desk.now)
     if not store.enrol(calendar_key(store.salt(), arguments.calendar), enrolled):
-        return "overtaken"
+        return Outcome("overtaken")
     wired = {each.calendar.id.lower() for each in store.wired().calendars}
-    return "wired" if arguments.calendar.lower() in wired else "enrolled"
+    return Outcome("wired" if arguments.calendar.lower() in wired else "enrolled")
 
 
-def _remove(desk: Desk, arguments: Namespace) -> str:
+def _remove(desk: Desk, arguments: Namespace) -> Outcome:
     outside, policy = desk.workplace
     key = calendar_key(desk.store.salt(), arguments.calendar)
     with quietly():

@@ -121,6 +121,21 @@ def of_calendar(record: CalendarRecord, now: float, label: str, watched: Watched
         )
 
 
+def of_resting_calendar(record: CalendarRecord, to_go: Sequence[Conference], label: str) -> Trouble:
+    """One that is paused or unwired, with deletions that wait for its return."""
+    what = "a deletion waits" if len(to_go) == 1 else f"{len(to_go)} deletions wait"
+    named = ", ".join(str(each.key) for each in to_go[:_TOLD]) + (", …" if len(to_go) > _TOLD else "")
+    return Trouble(
+        "resting",
+        label,
+        f"it is paused or unwired, and {what} until somebody looks after it again, as only its events could say"
+        f" that nobody uses them: {named}",
+        "wire it again, and they are made on fresh evidence; or delete them at their provider",
+        grave=False,
+        calendar=record.key,
+    )
+
+
 def of_budget(interval_s: float, times: Times) -> Trouble:
     """More calendars than can be looked at as often as is wanted."""
     return Trouble(

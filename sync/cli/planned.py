@@ -172,7 +172,7 @@ def _step(desk: Desk, overlay: Overlay, after: Conference, before: Conference | 
     step, at = health.next_step(after, overlay.now(), desk.settings.times.grace)
     if after.state is State.HELD:
         return Step(UNSURE, after.key, "its deletion waits for a person: holds")
-    if after.pending and not after.wanted:
+    if after.is_to_go:
         why = f"delete: {last.why}" if last and last.why else "delete, when its grace is over"
         return Step(DELETE, after.key, why, dropped_at=after.dropped_at, at=at)
     why = f": {last.why}" if last and last.why else ""

@@ -1,7 +1,7 @@
 """`python -m sync status`: how every calendar stands, what is wrong, and what to do about it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sync import budget
@@ -117,13 +117,15 @@ def _status(desk: Desk, name: str | None, *, as_json: bool) -> int:
 def _troubles(
     desk: Desk,
     calendars: Iterable[CalendarRecord],
-    unsettled: Iterable[Conference],
+    unsettled: Sequence[Conference],
     accounts: Iterable[Account],
     watched: Watched,
 ) -> Iterator[Trouble]:
     for record in calendars:
         if record.active:
             yield from health.of_calendar(record, desk.now, desk.label(record.key), watched)
+        elif to_go := [each for each in unsettled if each.home == record.key and each.is_to_go]:
+            yield health.of_resting_calendar(record, to_go, desk.label(record.key))
     if (interval_s := _interval_s(desk)) > desk.settings.times.sweep:
         yield health.of_budget(interval_s, desk.settings.times)
     known = list(accounts)

@@ -1,6 +1,7 @@
 """Calendars come and go at run time: only their people's, without a gap, and nothing is deleted when they go."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import urllib3
 from google.oauth2.credentials import Credentials
 
-from sync import enrol, tend
+from sync import enrol, holds, tend
 from sync.channel import Keys, calendar_key
+from sync.decide import Brake
 from sync.enrolment import Enrolment
 from sync.errors import Transient
 from sync.google.calendar import GoogleCalendar
@@ -380,6 +382,54 @@ def test_debts_that_were_a_calendars_are_paid_by_others_when_it_goes(office: Off
     office.settle(hours=1)
     assert office.store.due_conferences(office.yours, office.clock.now() + 1e6, 9) == []
     assert office.store.due_conferences(office.mine, office.clock.now() + 1e6, 9) == []
+
+
+@pytest.mark.parametrize("state", ["within the grace", "held", "approved"])
+def test_a_deletion_that_waits_when_its_calendar_goes_is_called_off_and_told_of(
+    enrolled: Office, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    """Whether it is right, only the events of that calendar could say, and we ask them no more."""
+    office = enrolled
+    if state != "within the grace":
+        office.policy = replace(office.policy, brake=Brake(most=0, unquestioned=0))
+    office.act("delete", calendar=YOU, event=office.event)  # type: ignore[attr-defined]
+    office.look(office.yours)
+    if state != "within the grace":
+        office.settle()
+        assert len(holds.held(office.store, office.yours)) == 1
+    if state == "approved":
+        holds.answer(office.outside, office.policy, office.yours, owner="a person", approve=True)
+    capsys.readouterr()
+    office.go(office.ask(YOU))
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [said] = [each for each in told if each["message"] == "decision"]
+    assert (said["calendar"], said["conference"], said["code"]) == (
+        office.yours,
+        office.policy.rules.shown(ConferenceKey("acme", "c-1")),
+        "access_lost",
+    )
+    assert "withdrawn" in said["why"]
+    assert list(office.store.unsettled()) == []
+    office.clock.advance(60)
+    office.come(office.ask(YOU))
+    office.settle()
+    assert office.calls("delete") == {}
+    office.act("restore", calendar=YOU, event=office.event)  # type: ignore[attr-defined]
+    office.act("retitle", calendar=YOU, event=office.event, title="Back")  # type: ignore[attr-defined]
+    office.look(office.yours)
+    office.settle()
+    assert office.title() == "Back", "an event uses it again"
+
+
+def test_a_withdrawal_that_something_later_has_overtaken_calls_off_nothing(enrolled: Office) -> None:
+    enrolled.act("delete", calendar=YOU, event=enrolled.event)  # type: ignore[attr-defined]
+    enrolled.look(enrolled.yours)
+    earlier = enrolled.ask(YOU)
+    enrolled.clock.advance(60)
+    enrolled.come(enrolled.ask(YOU))
+    enrolled.go(earlier)
+    enrolled.settle(hours=3)
+    assert enrolled.calls("delete") == {"c-1": 1}
 
 
 def test_a_large_calendar_is_let_go_in_several_transactions(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sync import by_hand
+from sync.channel import calendar_key
 from sync.recognise import ConferenceKey
-from tests.passes.conftest import ME
+from tests.passes.conftest import ME, YOU
 from tests.system.troubled_town import HOUR, TroubledTown
 
 Town = TroubledTown
@@ -260,3 +261,39 @@ def test_what_was_told_is_read_back_where_a_person_doubts_it(town: Town) -> None
     called = len(calls(town))
     town.look()
     assert calls(town)[called:] == [("GET", "conf-001")]
+
+
+# --- Calendars that go while a deletion waits ---
+
+
+def test_deletions_of_a_calendar_that_is_unwired_wait_for_it_and_status_says_so(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.act("delete", event=event)
+    town.look()
+    wired = town.unwire()
+    town.settle()
+    town.until_now()
+    assert [(each["code"], each["grave"]) for each in told(town, "status")["troubles"]] == [
+        ("resting", False)
+    ]
+    assert "demo:conf-001" in town.run("status").stdout
+    town.wire(wired)
+    town.settle()
+    assert ("DELETE", "conf-001") in calls(town)
+    assert told(town, "status")["troubles"] == []
+
+
+def test_whoever_removes_a_calendar_is_told_which_deletions_are_not_made(town: Town) -> None:
+    town.act("change_role", calendar=YOU, user=ME, role="writer")
+    assert told(town, "enrol", YOU)["outcome"] == "enrolled"
+    town.converge()
+    event = town.meet(calendar=YOU)
+    yours = calendar_key(town.store.salt(), YOU)
+    town.look(yours)
+    town.act("delete", calendar=YOU, event=event)
+    town.look(yours)
+    said = town.run("enrol", YOU, "--remove").stdout
+    assert "demo:conf-001 was to be deleted, and is left over" in said
+    town.settle()
+    assert ("DELETE", "conf-001") not in calls(town)

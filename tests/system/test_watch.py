@@ -148,7 +148,8 @@ def test_a_calendar_that_is_removed_is_let_go_and_its_channels_stopped(house: Ho
     house.converge()
     house.dispatching.stop()  # no pass is over it
     code, out, _ = run(capsys, "enrol", YOU, "--remove", "--json")
-    assert (code, json.loads(out.splitlines()[-1])) == (0, {"calendar": YOU, "outcome": "withdrawn"})
+    removed = {"calendar": YOU, "outcome": "withdrawn", "left_over": []}
+    assert (code, json.loads(out.splitlines()[-1])) == (0, removed)
     assert house.store.enrolled() == []
     house.converge()
     [left] = google(house)

@@ -68,10 +68,19 @@ class TroubledTown(Town):
 
     def enrol(self, calendar_id: str) -> str:
         slug = calendar_id.partition("@")[0]
-        self._calendars = (*getattr(self, "_calendars", ()), WiredCalendar(slug, CalendarId(calendar_id)))
-        self._wire("", self._calendars)
-        self.converge()
+        self.wire((*getattr(self, "_calendars", ()), WiredCalendar(slug, CalendarId(calendar_id))))
         return calendar_key(self.store.salt(), calendar_id)
+
+    def unwire(self) -> tuple[WiredCalendar, ...]:
+        """Nothing is wired any more. Returns what was."""
+        wired = self._calendars
+        self.wire(())
+        return wired
+
+    def wire(self, calendars: tuple[WiredCalendar, ...]) -> None:
+        self._calendars = calendars
+        self._wire("", calendars)
+        self.converge()
 
     def webhook(self, url: str) -> None:
         self._wire(url, self._calendars)

@@ -355,6 +355,15 @@ def test_a_calendar_tended_for_the_first_time_is_due_at_once() -> None:
     assert records.tended(None, CALENDAR, now=100.0) == replace(CALENDAR, due_at=100.0)
 
 
+@pytest.mark.parametrize("work_at", [None, 90.0, 700.0])
+def test_a_calendar_that_comes_back_is_looked_at_at_once_and_so_is_what_it_had_left_to_do(
+    work_at: float | None,
+) -> None:
+    gone = replace(CALENDAR, active=False, due_at=500.0, work_at=work_at)
+    back = records.tended(gone, CALENDAR, now=100.0)
+    assert (back.due_at, back.work_at) == (100.0, 90.0 if work_at == 90.0 else 100.0)
+
+
 # --- How a conference stands ---
 
 NOW = 1_000_000.0
