@@ -231,6 +231,15 @@ class DueCalendar:
     listed_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What was written since some time, each with the history that it keeps."""
+
+    calendars: Sequence[CalendarRecord]  # whose lease was granted or renewed
+    links: Sequence[Link]  # whose event was seen another way than before
+    conferences: Sequence[Conference]  # about which something was decided
+
+
 class Store(Protocol):
     """Where everything durable lives."""
 
@@ -277,6 +286,9 @@ class Store(Protocol):
 
     def links_of(self, event_id: str) -> Sequence[Link]:
         """The links of an event, in every calendar that has one, live or not."""
+
+    def recent(self, since: float) -> Recent:
+        """What has happened after this time, the store's: for a person who looks on."""
 
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         """Conferences as they stand."""

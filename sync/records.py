@@ -400,6 +400,16 @@ def is_waiting(conference: Conference, now: float) -> bool:
     return conference.is_to_go and not let_go
 
 
+def seen_at(link: Link) -> float | None:
+    """When its event was last seen another way than before."""
+    return link.seen[-1].at if link.seen else None
+
+
+def decided_at(conference: Conference) -> float | None:
+    """When something was last decided about it."""
+    return conference.decisions[-1].at if conference.decisions else None
+
+
 def withdrawal_forgotten_at(asked_at: float) -> float:
     """By then, no enrolment that was asked for earlier is still on its way."""
     return asked_at + _KEPT_S

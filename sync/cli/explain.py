@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from sync.cli import health, say
+from sync.cli import health, history, say
 from sync.cli.desk import Desk, Wrong, answer, quietly
 from sync.cli.health import Trouble, Watched
 from sync.cli.verbs import Parser
 from sync.codes import Code
-from sync.conference import Conference, Decided, State
+from sync.conference import Conference, State
 from sync.errors import AccessLost, Gone, Misconfigured, SyncError
 from sync.event import Event, Kind, Unreadable, tombstone
-from sync.ledger import Link, Sighting, event_of
-from sync.meeting import FIELDS
+from sync.ledger import Link, event_of
 from sync.ports import CalendarRecord
 from sync.rules import Rules
 
@@ -288,10 +287,10 @@ def _event(desk: Desk, link: Link, now: _Now | None) -> Mapping[str, object]:
             {
                 "at": say.moment(sighting.at),
                 "code": sighting.code or "to_be_told",
-                "prints": {name: sighting.prints[name] for name in _in_order(sighting.prints)},
-                "changed": {name: list(pair) for name, pair in _changes(before, sighting).items()},
+                "prints": {name: sighting.prints[name] for name in history.in_order(sighting.prints)},
+                "changed": {name: list(pair) for name, pair in history.changes(before, sighting).items()},
             }
-            for before, sighting in _pairs(link.seen)
+            for before, sighting in history.versions(link.seen)
         ],
         "now": None if now is None else {"said": now.said, "differs": list(now.differs)},
     }
@@ -327,29 +326,6 @@ def _at(name: str, at: float | None) -> dict[str, str | None]:
     return {name: say.moment(at) if at else None}
 
 
-def _pairs(seen: Sequence[Sighting]) -> Iterator[tuple[Sighting | None, Sighting]]:
-    """Each version with the last one before it that was told of."""
-    before: Sighting | None = None
-    for sighting in seen:
-        yield before, sighting
-        before = sighting if sighting.prints else before
-
-
-def _in_order(prints: Mapping[str, str]) -> list[str]:
-    """As people read them, whatever order the store gave them back in."""
-    return sorted(prints, key=lambda name: FIELDS.index(name) if name in FIELDS else len(FIELDS))
-
-
-def _changes(before: Sighting | None, sighting: Sighting) -> dict[str, tuple[str, str]]:
-    if before is None:
-        return {}
-    return {
-        name: (before.prints.get(name, ""), sighting.prints[name])
-        for name in _in_order(sighting.prints)
-        if before.prints.get(name) != sighting.prints[name]
-    }
-
-
 def _print(desk: Desk, story: _Story) -> None:
     for link in story.links:
         _print_event(desk, link, story.now.get(link.ref))
@@ -374,11 +350,11 @@ def _print_event(desk: Desk, link: Link, now: _Now | None) -> None:
         f"{carries}{f'; recognised by its {_RULES.get(link.rule, link.rule)}' if link.rule else ''}",
         "  carries    ",
     )
-    for before, sighting in _pairs(link.seen):
-        changed = _changes(before, sighting)
+    for before, sighting in history.versions(link.seen):
+        changed = history.changes(before, sighting)
         what = "  ".join(f"{name} {old or '–'}→{new}" for name, (old, new) in changed.items())
         first = "first seen" if before is None and sighting.prints else ""
-        told = _SEEN.get(sighting.code, f"{sighting.code}") if sighting.code else "to be told"
+        told = history.verdict(sighting)
         say.paragraph(
             ": ".join(filter(None, (told, what or first))), f"  {say.moment(sighting.at)}  ", " " * 23
         )
@@ -400,18 +376,10 @@ def _print_conference(desk: Desk, conference: Conference) -> None:
     say.paragraph(f"{what}{since}; {told}", "  wanted     ")
     for each in conference.decisions:
         earlier = "" if each.version == want.version else "earlier version: "
-        say.paragraph(f"{earlier}{_decision(each)}", f"  {say.moment(each.at)}  ", " " * 23)
+        say.paragraph(f"{earlier}{history.decision(each)}", f"  {say.moment(each.at)}  ", " " * 23)
     step, at = health.next_step(conference, desk.now, desk.settings.times.grace)
     moment = f", {say.when(desk.now, at)} ({say.moment(at)})" if at and at > desk.now + 1 else ""
     say.paragraph(f"{step}{moment}", "  next       ")
-
-
-def _decision(each: Decided) -> str:
-    decision = each.decision
-    call = f"{decision.call} → {decision.answer}" if decision.call else ""
-    often = f"{each.times} times since {say.moment(each.since)}" if each.times > 1 else ""
-    rest = ", ".join(filter(None, (call, decision.why, often)))
-    return f"{decision.code}{': ' if rest else ''}{rest}"
 
 
 _RULES = {
@@ -419,12 +387,4 @@ _RULES = {
     "script_id": "add-on's script id",
     "entry_point": "entry point's URL",
     "solution_name": "solution's name",
-}
-_SEEN = {
-    Code.DELETION_WAITING: "went: the conference is to be deleted",
-    Code.SHARED_BY_OTHER_EVENT: "another event speaks for the conference",
-    Code.RESTORED: "restored",
-    Code.DETACHED: "its conference was removed or replaced",
-    Code.GUEST_COPY: "became a guest's copy",
-    Code.NOT_OURS: "its conference is ours no more",
 }

@@ -6,11 +6,11 @@ What became of a write without an answer is not known: a fence and a condition m
 
 | collection       | a document's name             | queries need                                       |
 |------------------|-------------------------------|----------------------------------------------------|
-| calendars        | calendar key                  | active + due_at                                    |
+| calendars        | calendar key                  | active + due_at, lease.renewed_at                  |
 | links            | records.link_name             | calendar_key + live, calendar_key + doubted_at,    |
-|                  |                               | event_id, provisional_at                           |
+|                  |                               | event_id, provisional_at, seen_at                  |
 | conferences      | records.conference_name       | home + due_at, home + live_until, home + state,    |
-|                  |                               | home + waiting, due_at, state                      |
+|                  |                               | home + waiting, due_at, state, decided_at          |
 | accounts         | records.account_name          |                                                    |
 | wired_calendars  | slug                          |                                                    |
 | enrolled_calendars | calendar key                |                                                    |
@@ -74,6 +74,7 @@ from sync.ports import (
     Forgotten,
     Idle,
     Progress,
+    Recent,
     Stock,
     Tally,
     Wiring,
@@ -172,7 +173,10 @@ class FirestoreStore:
             result = body(ledger, seen.now)
             for link in ledger.changed_links.values():
                 name = records.link_name(link.calendar_key, link.event_id)
-                document = records.link_document(link) | {"forget_at": _forget_at(link, seen.now)}
+                document = records.link_document(link) | {
+                    "seen_at": records.seen_at(link),
+                    "forget_at": _forget_at(link, seen.now),
+                }
                 transaction.set(self._document("links", name), document)
             due = [
                 self._set_conference(transaction, conference, seen.now)
@@ -220,6 +224,7 @@ class FirestoreStore:
         document = records.conference_document(conference) | {
             "due_at": due_at,
             "live_until": records.live_until(conference),
+            "decided_at": records.decided_at(conference),
             "waiting": records.is_waiting(conference, now),
             "forget_at": _forget_at(conference, now),
         }
@@ -270,6 +275,17 @@ class FirestoreStore:
         aside = of_home.where(filter=FieldFilter("state", "in", [state.value for state in records.ASIDE]))
         yield from map(records.conference, self._every(due))
         yield from map(records.conference, self._every(aside))
+
+    def recent(self, since: float) -> Recent:
+        def found(collection: str, field: str) -> Iterator[Document]:
+            after = self._where(collection).where(filter=FieldFilter(field, ">", since))
+            return self._every(after.order_by(field))
+
+        return Recent(
+            list(map(records.calendar_record, found("calendars", "lease.renewed_at"))),
+            list(map(records.link, found("links", "seen_at"))),
+            list(map(records.conference, found("conferences", "decided_at"))),
+        )
 
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         with _speaking_our_errors():

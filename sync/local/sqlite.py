@@ -32,6 +32,7 @@ from sync.ports import (
     Forgotten,
     Idle,
     Progress,
+    Recent,
     Stock,
     Tally,
     WiredCalendar,
@@ -323,6 +324,18 @@ class SqliteStore:
                 return
             after = records.conference_name(records.conference(page[-1]).key)
 
+    def recent(self, since: float) -> Recent:
+        def found(table: str, field: str) -> list[Document]:
+            return self._query(
+                f"SELECT document FROM {table} WHERE json_extract(document, ?) > ?", field, since
+            )
+
+        return Recent(
+            list(map(records.calendar_record, found("calendars", "$.lease.renewed_at"))),
+            list(map(records.link, found("links", "$.seen_at"))),
+            list(map(records.conference, found("conferences", "$.decided_at"))),
+        )
+
     def conferences(self, keys: Iterable[ConferenceKey]) -> Sequence[Conference]:
         with self._database.reading() as connection:
             return self._read_conferences(connection, keys)
@@ -552,6 +565,7 @@ class SqliteStore:
 
     def _write_link(self, connection: sqlite3.Connection, link: Link, now: float) -> None:
         self._count(writes=1)
+        dates = {"seen_at": records.seen_at(link), "forget_at": records.forget_at(link, now)}
         connection.execute(
             "INSERT OR REPLACE INTO links (name, calendar_key, live, doubted_at, document) "
             "VALUES (?, ?, ?, ?, ?)",
@@ -560,7 +574,7 @@ class SqliteStore:
                 link.calendar_key,
                 link.live,
                 link.doubted_at,
-                _text(records.link_document(link) | {"forget_at": records.forget_at(link, now)}),
+                _text(records.link_document(link) | dates),
             ),
         )
 
@@ -573,6 +587,7 @@ class SqliteStore:
         dates = {
             "forget_at": records.forget_at(conference, now),
             "live_until": records.live_until(conference),
+            "decided_at": records.decided_at(conference),
         }
         connection.execute(
             "INSERT OR REPLACE INTO conferences (name, home, due_at, live, waiting, document) "

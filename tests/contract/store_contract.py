@@ -14,7 +14,7 @@ import pytest
 from sync.account import Account, refused
 from sync.channel import Channel, ChannelState
 from sync.codes import Code
-from sync.conference import Applied, Conference, Ref, State, Want
+from sync.conference import Applied, Conference, Decision, Ref, State, Want, decided
 from sync.cursor import Bookmark
 from sync.errors import LeaseLost, Refused, Transient
 from sync.lease import Hold
@@ -32,6 +32,7 @@ from sync.ports import (
     Forgotten,
     Idle,
     Progress,
+    Recent,
     Store,
     Tally,
 )
@@ -96,6 +97,10 @@ def conference(name: str, *, home: str = CAL, pending_until: float | None = None
         applied=Applied(1, "1:a") if pending_until is None else Applied(),
         not_before=pending_until or 0.0,
     )
+
+
+def decided_at(item: Conference, at: float) -> Conference:
+    return decided(item, at, Decision(Code.UPDATED))
 
 
 def link(event_id: str, *, live: bool = True, doubted_at: float | None = None) -> Link:
@@ -891,6 +896,24 @@ class StoreContract:
         assert {each.key.id for each in store.unsettled(CAL)} == ours
         assert {each.key.id for each in store.unsettled()} == ours | {"elsewhere"}
         assert {each.key.id for each in store.unsettled("unknown")} == set()
+
+    def test_recent_is_what_was_seen_decided_or_passed_over_after_that_time(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        know(store, CAL, OTHER_CAL)
+        put(store, claimed(store, OTHER_CAL).hold, conference("never decided"), link("never seen"))
+        pass_time(LEASE_S)
+        began = store.now()
+        claim = claimed(store)
+        seen = (Sighting(began - 9, Code.RESTORED), Sighting(began + 1, None))
+        told = [decided_at(conference(name), began + s) for name, s in (("early", -1), ("late", 2))]
+        put(store, claim.hold, *told, replace(link("seen"), seen=seen), replace(link("old"), seen=seen[:1]))
+        recent = store.recent(began)
+        assert [each.key for each in recent.calendars] in ([CAL], [])  # to the moment, or a tick later
+        assert [(each.event_id, each.seen) for each in recent.links] == [("seen", seen)]
+        assert [each.key.id for each in recent.conferences] == ["late"]
+        assert [each.key for each in store.recent(began - 5).calendars] == [CAL]
+        assert store.recent(began + 9e6) == Recent([], [], [])
 
     def test_every_account_that_was_in_trouble_is_found(self, store: Store) -> None:
         assert list(store.accounts()) == []

@@ -245,8 +245,9 @@ def _wire(client: Client, url: str, wired: tuple[WiredCalendar, ...]) -> None:
 
 @dataclass(frozen=True)
 class Answers:
-    """What both verbs said, to people and to programs."""
+    """What both verbs said, to people and to programs; and where, for whoever asks more."""
 
+    town: TroubledTown
     status: str
     status_code: int
     status_json: Any
@@ -266,7 +267,7 @@ def answers(town_over: Callable[[str], TroubledTown]) -> Callable[[str, str], An
         told = [town.run(*argv, "--json").stdout for argv in (["status"], ["explain", what])]
         assert status.stderr == explain.stderr == ""
         status_json, explain_json = (json.loads(each.splitlines()[-1]) for each in told)
-        return Answers(status.stdout, status.returncode, status_json, explain.stdout, explain_json)
+        return Answers(town, status.stdout, status.returncode, status_json, explain.stdout, explain_json)
 
     return ask
 
@@ -302,6 +303,20 @@ def test_explain_asks_the_calendar_and_sees_what_no_notification_told(
 def test_both_stores_give_the_same_answers(answers: Callable[[str, str], Answers], name: str) -> None:
     one, other = (_without_chance(answers(name, kind)) for kind in ("sqlite", "firestore"))
     assert [(a, b) for a, b in zip(one, other, strict=True) if a != b] == []
+
+
+@pytest.mark.timeout(300)
+def test_whoever_follows_is_told_the_same_of_both_stores(answers: Callable[[str, str], Answers]) -> None:
+    told = []
+    chance: dict[str, Any] = {"at": "", "event": "", "version": 0, "fence": 0}
+    for kind in ("sqlite", "firestore"):
+        town = answers("quarantined conference", kind).town
+        followed = town.run("tail", "me", "--since", "1d", "--no-follow", "--json")
+        assert followed.returncode == 0, followed.stderr
+        told.append([json.loads(line) | chance for line in followed.stdout.splitlines()])
+    assert told[0] == told[1]
+    assert [each.get("code", each["record"]) for each in told[0]][-2:] == ["quarantined", "pass"]
+    assert [each["changed"] for each in told[0] if each["record"] == "event"] == [[], ["title"]]
 
 
 def _without_chance(told: Answers) -> list[str]:
