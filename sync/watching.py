@@ -199,7 +199,7 @@ def _stop(watching: Watching, now: float) -> None:
 
 
 def renew(store: Store, record: CalendarRecord) -> None:
-    """Have the next converge open a new channel, and then stop the others; also if it has failed at that so far."""
+    """Have the next converge open a new channel, however often that has failed, and then stop the others."""
 
     def body(stands: CalendarRecord | None, _now: float) -> CalendarRecord:
         stands = stands or record
