@@ -22,7 +22,7 @@ The house, in reading order:
     pauses           provider accounts as one pass meets them: who refuses us is left alone
     write_back       where a conference is joined now, written into its events: all that we ever write
     holds            deletions that wait for a person, and what the person says
-    by_hand          what else a person asks of a calendar: try now, read back, list in full
+    by_hand          what else a person asks of a calendar: try now, read back, list in full, do again
     tend             converge channels, sweep calendars
     watching         one calendar's channels: opened, renewed, stopped
     push             whether notifications arrive at all

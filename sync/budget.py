@@ -23,13 +23,13 @@ def interval_s(wanted_s: float, subjects: Iterable[str]) -> float:
     return max(wanted_s, users.total() * _PACE_S, max(users.values(), default=0) * _USERS_PACE_S)
 
 
-def spread(subjects: Sequence[str]) -> list[float | None]:
+def spread(subjects: Sequence[str], run_s: float = RUN_S) -> list[float | None]:
     """When to look at each, in seconds from now; None: not in this run. Those who come first go first."""
     project_s, users_s = 0.0, defaultdict[str, float](float)
     times: list[float | None] = []
     for subject in subjects:
         at = max(project_s, users_s[subject])
-        if at >= RUN_S:
+        if at >= run_s:
             times.append(None)
             continue
         times.append(at)

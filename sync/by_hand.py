@@ -1,10 +1,10 @@
-"""What a person asks of a calendar, beside answering its holds: try now, read back, list in full.
+"""What a person asks of a calendar, beside answering its holds: try now, read back, list in full, do again.
 
 Each is written down under the calendar's lease, and done by its next pass, which is asked for at once.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from sync import conference as conferences
@@ -12,7 +12,7 @@ from sync.conference import Conference
 from sync.errors import Refused
 from sync.ledger import Ledger
 from sync.policy import Policy
-from sync.ports import Outside, Progress, Store
+from sync.ports import CalendarRecord, Outside, Progress, Store
 from sync.recognise import ConferenceKey
 from sync.tenure import Tenure, borrowed
 from sync.wake import wake
@@ -59,14 +59,56 @@ def _was_told(conference: Conference, since: float) -> bool:
     return any(each.at >= since and each.decision.answer == "done" for each in calls)
 
 
-def start_over(outside: Outside, policy: Policy, calendar_key: str, *, owner: str) -> None:
-    """Have the calendar listed in full. Its token is kept until that listing has earned another."""
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What is to be done again for a calendar, beside looking at what has changed."""
+
+    in_full: bool = False  # list it in full: its token may have passed something over
+    tries: tuple[ConferenceKey, ...] = ()  # that failed, are quarantined or lost
+
+
+def due_since(record: CalendarRecord, unsettled: Iterable[Conference], since: float, now: float) -> Again:
+    """What was due since then. A listing from before it has a token that tells all that came later."""
+    ours = (each for each in unsettled if each.home == record.key and _was_decided(each, since))
+    tries = [each.key for each in ours if conferences.retried(each, now) != each]
+    return Again(record.listed_at >= since, tuple(dict.fromkeys(tries)))
+
+
+def _was_decided(conference: Conference, since: float) -> bool:
+    return any(each.at >= since for each in conference.decisions)
+
+
+def do_again(
+    outside: Outside,
+    policy: Policy,
+    calendar_key: str,
+    again: Again,
+    *,
+    owner: str,
+    at: float | None = None,
+) -> list[ConferenceKey]:
+    """Have it looked at, now or at `at`, and this done with that. Returns which conferences are tried.
+
+    Whatever stands is left as it is: its token until a full listing has earned another, and a conference that is
+    as wanted. Raises as `retry`.
+    """
     refuse_unless_active(outside.store, calendar_key)
-    with borrowed(outside, policy, calendar_key, owner) as tenure:
-        bookmark = tenure.record.bookmark
-        if bookmark is not None:
-            tenure.change(_nothing, Progress(bookmark=replace(bookmark, listing=_NO_LISTING)))
-    wake(outside.queue, outside.clock, policy.buckets, calendar_key)
+    tried: list[ConferenceKey] = []
+    if again.in_full or again.tries:
+        with borrowed(outside, policy, calendar_key, owner) as tenure:
+            if again.in_full:
+                list_anew(tenure)
+            for batch in in_batches(again.tries):
+                tried += apply_to(tenure, batch, conferences.retried)
+    wake(outside.queue, outside.clock, policy.buckets, calendar_key, at)
+    return tried
+
+
+def list_anew(tenure: Tenure) -> None:
+    """The next listing is a full one."""
+    bookmark = tenure.record.bookmark
+    if bookmark is not None:
+        tenure.change(_nothing, Progress(bookmark=replace(bookmark, listing=_NO_LISTING)))
 
 
 def _nothing(_book: Ledger, _now: float) -> None:

@@ -17,7 +17,7 @@ from functools import partial
 from itertools import islice
 
 from sync import ledger, logs, watching
-from sync.by_hand import apply_to, in_batches
+from sync.by_hand import apply_to, in_batches, list_anew
 from sync.channel import Key, Keys, calendar_key
 from sync.codes import Code
 from sync.conference import Conference, Decision, left_alone
@@ -25,7 +25,7 @@ from sync.enrolment import Ask, Enrolment
 from sync.errors import AccessLost, Transient
 from sync.ledger import Ledger
 from sync.policy import Policy
-from sync.ports import CalendarId, CalendarRecord, EnrolledCalendar, Outside, Progress
+from sync.ports import CalendarId, CalendarRecord, EnrolledCalendar, Outside
 from sync.recognise import ConferenceKey
 from sync.tenure import Tenure, borrowed
 from sync.wake import wake
@@ -34,7 +34,6 @@ _OWNING = ("owner", "writer")
 _BATCH = 60  # links or conferences of one transaction: with what they name, at most 200 documents
 _DUE = 1000  # conferences handed over at most: more than a calendar has to be told of
 _EVER = 1e11  # seconds since the epoch: nothing is due later
-_NO_LISTING = "released"  # the hash of no way of listing: the next one is a full one
 _REFUSED = "refused"
 _OVERTAKEN = "overtaken"
 _LEFT_OVER = Decision(Code.ACCESS_LOST, "its calendar was withdrawn before it was deleted: it is left alone")
@@ -65,7 +64,7 @@ def enrol(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolm
     _log(Ask.ENROL, name, "wired" if record.label else "enrolled")
 
 
-def withdraw(outside: Outside, policy: Policy, asked: Enrolment, owner: str) -> None:
+def withdraw(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolment, owner: str) -> None:
     """Judge, let go and stop the channels. Safe to repeat. Raises Transient when the queue should try again."""
     store = outside.store
     name = calendar_key(store.salt(), asked.calendar_id)
@@ -75,7 +74,7 @@ def withdraw(outside: Outside, policy: Policy, asked: Enrolment, owner: str) -> 
     remove(outside, policy, name, asked.asked_at, owner)
     record = store.calendar(name)
     if record is not None and not record.active:
-        watching.stop_all(outside, policy, record)
+        watching.look_after(outside, policy, key, known, record, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +112,8 @@ def remove(outside: Outside, policy: Policy, calendar_key: str, asked_at: float,
 
 def _let_all_go(tenure: Tenure) -> None:
     """Under the lease until the calendar is at rest: no pass comes in between, and makes these links anew."""
-    key, outside, bookmark = tenure.record.key, tenure.outside, tenure.record.bookmark
-    if bookmark is not None:  # should it come back, everything is to be seen again
-        tenure.change(_nothing, Progress(bookmark=replace(bookmark, listing=_NO_LISTING)))
+    key, outside = tenure.record.key, tenure.outside
+    list_anew(tenure)  # should it come back, everything is to be seen again
     links = iter(outside.store.live_links(key))
     while batch := [link.event_id for link in islice(links, _BATCH)]:
         if tenure.is_over():
@@ -171,10 +169,6 @@ def _let_go(event_ids: Sequence[str], book: Ledger, now: float) -> None:
 
 def _take_over(keys: Sequence[ConferenceKey], book: Ledger, _now: float) -> None:
     ledger.take_over(book, keys)
-
-
-def _nothing(_book: Ledger, _now: float) -> None:
-    """What is to be stored is beside the ledger."""
 
 
 def _judged(outside: Outside, policy: Policy, asked: Enrolment) -> CalendarId | None:

@@ -108,6 +108,15 @@ class Desk:
         """Every calendar there is a record of, by what people call it."""
         return sorted(self.store.calendars(), key=lambda each: (each.label or "~", each.key))
 
+    def chosen(self, names: Collection[str]) -> Sequence[CalendarRecord]:
+        """These calendars, or else all that are looked after. Raises Wrong for one that is not."""
+        for record in map(self.named, names):
+            if not record.active:
+                told = f"{self.label(record.key)} is paused or unwired: no pass looks at it"
+                raise Wrong(told, "python -m sync status")
+        keys = {self.named(name).key for name in names}
+        return [each for each in self.calendars if each.active and (not names or each.key in keys)]
+
     def named(self, name: str) -> CalendarRecord:
         """The calendar of this label, key or id. Raises Wrong."""
         hashed = calendar_key(self.store.salt(), name) if "@" in name else ""

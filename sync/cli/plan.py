@@ -34,9 +34,7 @@ def main(argv: list[str]) -> int:
 
 
 def _plan(desk: Desk, name: str | None, out: str | None, *, as_json: bool) -> int:
-    chosen = [desk.named(name)] if name else [each for each in desk.calendars if each.active]
-    if not all(each.active for each in chosen):
-        raise Wrong(f"{name} is paused or unwired: no pass looks at it", "python -m sync status")
+    chosen = desk.chosen([name] if name else [])
     plans = []
     with Progress("planning", len(chosen)) as progress:
         for record in chosen:

@@ -1,6 +1,7 @@
 """`python -m sync pull`: have one calendar looked at now."""
 
 from sync import by_hand
+from sync.by_hand import Again
 from sync.cli import passes, say
 from sync.cli.desk import Desk, answer, owner, quietly
 from sync.cli.progress import Progress
@@ -36,7 +37,7 @@ def _pull(desk: Desk, name: str, wait_s: float, *, full: bool, as_json: bool) ->
     by_hand.refuse_unless_active(desk.store, record.key)
     if full:
         with quietly():
-            by_hand.start_over(*desk.errands, record.key, owner=owner())
+            by_hand.do_again(*desk.errands, record.key, Again(in_full=True), owner=owner())
     with Progress(f"looking at {desk.label(record.key)}") as progress:
         looked = passes.look(desk, record, wait_s, progress.tell)
     if as_json:

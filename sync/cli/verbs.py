@@ -17,6 +17,7 @@ VERBS = {
     "apply": ("sync.cli.apply", "carry out a plan, exactly that"),
     "pull": ("sync.cli.pull", "have one calendar looked at now"),
     "retry": ("sync.cli.retry", "have what waits after a failure tried now"),
+    "replay": ("sync.cli.replay", "have done again what was due since a time"),
     "tail": ("sync.cli.tail", "follow what passes see, decide and come to"),
     "holds": ("sync.cli.holds", "list, approve or reject deletions that wait for a person"),
     "config": ("sync.cli.config", "say what is wrong with the settings, before the doors do"),

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,8 @@ def calls(town: Town) -> list[tuple[str, str]]:
 def stored(town: Town) -> dict[str, list[Any]]:
     """All that is durable, to the letter."""
     path = town.environ["SYNC_STORE"].removeprefix("sqlite:")
-    tables = ("calendars", "links", "conferences", "accounts", "tasks")
     with closing(sqlite3.connect(path)) as file:
-        file.execute("CREATE TABLE IF NOT EXISTS tasks (name TEXT)")
+        tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {table: file.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in tables}
 
 
@@ -207,6 +207,34 @@ def test_an_account_that_pauses_is_asked_by_a_probe_at_once(town: Town) -> None:
     town.look()
     assert told(town, "retry")["accounts"] == ["demo"]
     assert told(town, "pull", "me")["codes"] == {"updated": 2}
+
+
+def test_a_replay_says_what_it_would_do_and_what_is_done_once_is_not_done_twice(town: Town) -> None:
+    events = [town.meet(), town.meet()]
+    town.settle()
+    notified = f"{time.time_ns() - int(19 * HOUR) * 10**9:016x}{'0' * 12}"  # as an insertId begins
+    town.break_service(refuse=422)
+    town.act("retitle", event=events[0], title="another")
+    town.settle(hours=0.1)
+    town.until_now()
+    before, called = stored(town), len(calls(town))
+    planned = told(town, "replay", "me", "--since", notified, "--dry-run")["calendars"]
+    assert stored(town) == before
+    assert [(each["listed"], each["tried"]) for each in planned] == [("in full", ["demo:conf-001"])]
+    assert told(town, "replay", "--since", notified)["calendars"] == planned
+    assert (told(town, "pull", "me")["items"], calls(town)[called:]) == (2, [("PUT", "conf-001")])
+    again = told(town, "replay", "me", "--since", "21h", "--read-back")["calendars"][0]
+    assert (again["tried"], again["read_back"]) == ([], ["demo:conf-001", "demo:conf-002"])
+    told(town, "pull", "me")
+    assert sorted(calls(town)[called + 1 :]) == [("GET", "conf-001"), ("GET", "conf-002")]
+
+
+def test_a_replay_since_a_moment_to_come_or_of_a_calendar_that_is_paused_is_refused(town: Town) -> None:
+    assert town.run("replay", "--since", "3000-01-01").returncode == 2
+    town.unwire()
+    answer = town.run("replay", "me", "--since", "2h")
+    assert answer.returncode == 2
+    assert "hint:" in answer.stderr
 
 
 @pytest.fixture

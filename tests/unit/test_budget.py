@@ -1,5 +1,8 @@
 """How often calendars are looked at: as wanted, or as half of what Google allows."""
 
+from itertools import pairwise
+from math import inf
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +67,12 @@ def test_whoever_comes_first_is_looked_at_first_and_only_what_does_not_fit_is_le
 def test_one_run_takes_no_more_than_there_is_room_for() -> None:
     delegated = [str(number) for number in range(MOST + 10)]
     assert sum(at is not None for at in spread(delegated)) in (MOST, MOST + 1)
+
+
+@given(st.lists(st.sampled_from(["", "ada"]), max_size=3000))
+def test_with_time_for_all_everybody_has_a_turn_at_the_same_pace(subjects: list[str]) -> None:
+    times = [at for at in spread(subjects, run_s=inf) if at is not None]
+    assert len(times) == len(subjects)
+    for who in set(subjects):
+        mine = [at for at, subject in zip(times, subjects, strict=True) if subject == who]
+        assert all(later - at >= 0.2 - 1e-9 for at, later in pairwise(mine))
