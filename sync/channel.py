@@ -160,6 +160,7 @@ class Channel:
     lapsing: bool = (
         False  # whoever opened it can stop it no more: it ends by itself, or serves again until then
     )
+    spent: bool = False  # somebody wants another one in its place; until that is open, it serves
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +205,8 @@ def due(channels: Sequence[Channel], now: float, wish: Wish) -> Due:
     rest = [each for each in channels if each not in forget]
     running = [each for each in rest if each.state is ChannelState.OPEN]
     speaking = [each for each in running if _speaks(each, wish)]
-    keep = max(speaking, key=lambda each: (each.key_id in wish.fresh_ids, each.expires_at), default=None)
-    fresh = keep is not None and keep.key_id in wish.fresh_ids and _left(keep, now) > wish.left
+    keep = max(speaking, key=lambda each: (_is_fresh(each, wish), each.expires_at), default=None)
+    fresh = keep is not None and _is_fresh(keep, wish) and _left(keep, now) > wish.left
     resource_id = next((each.resource_id for each in reversed(channels) if each.resource_id), "")
     lost = [
         replace(each, resource_id=resource_id)
@@ -225,6 +226,11 @@ def _speaks(channel: Channel, wish: Wish) -> bool:
     """Whether it was opened as we would open it now, and what it says is believed."""
     as_wished = channel.address == wish.address and channel.subject == wish.subject
     return bool(wish.address) and as_wished and channel.key_id in wish.key_ids
+
+
+def _is_fresh(channel: Channel, wish: Wish) -> bool:
+    """Whether there is no reason but its age to have another one in its place."""
+    return channel.key_id in wish.fresh_ids and not channel.spent
 
 
 def _left(channel: Channel, now: float) -> float:

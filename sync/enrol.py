@@ -64,7 +64,7 @@ def enrol(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolm
     _log(Ask.ENROL, name, "wired" if record.label else "enrolled")
 
 
-def withdraw(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enrolment, owner: str) -> None:
+def withdraw(outside: Outside, policy: Policy, asked: Enrolment, owner: str) -> None:
     """Judge, let go and stop the channels. Safe to repeat. Raises Transient when the queue should try again."""
     store = outside.store
     name = calendar_key(store.salt(), asked.calendar_id)
@@ -74,7 +74,7 @@ def withdraw(outside: Outside, policy: Policy, key: Key, known: Keys, asked: Enr
     remove(outside, policy, name, asked.asked_at, owner)
     record = store.calendar(name)
     if record is not None and not record.active:
-        watching.look_after(outside, policy, key, known, record, "")
+        watching.stop_all(outside, policy, record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,7 @@ def _channel_document(channel: Channel) -> Document:
         "expires_at": channel.expires_at,
         "greeted_at": channel.greeted_at,
         "lapsing": channel.lapsing,
+        "spent": channel.spent,
     }
 
 
@@ -209,6 +210,7 @@ def _channel(stored: Document) -> Channel:
         expires_at=stored["expires_at"],
         greeted_at=stored.get("greeted_at", 0.0),
         lapsing=stored.get("lapsing", False),
+        spent=stored.get("spent", False),
     )
 
 

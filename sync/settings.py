@@ -19,7 +19,7 @@ from sync.errors import Misconfigured, nearest
 from sync.recognise import System
 
 Door = Literal["webhook", "worker"]
-Person = Literal["person"]
+Person = Literal["person", "doctor"]  # at the command line: who works on it, and who tries the whole of it
 
 VARIABLES = (
     "SYNC_PROJECT",
@@ -163,16 +163,22 @@ def draft(environ: Mapping[str, str], door: Door | Person) -> tuple[Settings, tu
     """What can be read of them, and every problem: for whoever has more to find wrong with them.
 
     A person at the command line needs the store; of the rest, what is missing is no problem before it is needed.
+    A doctor needs all that the worker has, but for the channel keys: those leave Secret Manager for few people.
     """
     reader = _Reader(environ)
     reader.refuse_unknown_variables()
-    knows_providers = door == "worker" or (door == "person" and bool(reader.text("SYNC_CONFERENCES")))
+    knows_providers = door in ("worker", "doctor") or (
+        door == "person" and bool(reader.text("SYNC_CONFERENCES"))
+    )
+    knows_keys = door in ("webhook", "worker") or (
+        door == "doctor" and bool(reader.text("SYNC_CHANNEL_KEYS"))
+    )
     providers, systems = reader.conferences() if knows_providers else ((), ())
     queue = reader.queue() if door != "person" or reader.text("SYNC_QUEUE") else ""
     settings = Settings(
         sqlite=reader.store() if door != "webhook" or not queue else None,
         queue=queue,
-        channel_keys=reader.channel_keys() if door != "person" else (),
+        channel_keys=reader.channel_keys() if knows_keys else (),
         times=reader.times(),
         project=reader.text("SYNC_PROJECT"),
         region=reader.text("SYNC_REGION"),

@@ -30,15 +30,23 @@ class Watching:
     """The channels of one calendar, and what they should be like."""
 
     def __init__(
-        self, outside: Outside, policy: Policy, key: Key, known: Keys, record: CalendarRecord, address: str
+        self,
+        outside: Outside,
+        policy: Policy,
+        key: Key | None,
+        known: Keys,
+        record: CalendarRecord,
+        address: str,
     ) -> None:
+        """`key` signs the tokens of new channels. None: an empty address wants none."""
         self.record = record
         self.watched = bool(address)
         self._outside = outside
         self._policy = policy
         self._key = key
         ids = [each.id for each in known.oldest_first]
-        fresh_ids = ids[ids.index(key.id) :] if key.id in ids else [key.id]
+        signing = key.id if key else ""
+        fresh_ids = ids[ids.index(signing) :] if signing in ids else [signing]
         self._wish = Wish(address, record.calendar.subject, ids, fresh_ids, channel.share_left(record.key))
 
     def due(self, now: float) -> Due:
@@ -64,7 +72,8 @@ class Watching:
         return opened
 
     def _open(self, *, only_if_due: bool) -> Channel | None:
-        opening = self._written_ahead(only_if_due=only_if_due)
+        assert self._key is not None, "whoever opens a channel signs its token"
+        opening = self._written_ahead(self._key.id, only_if_due=only_if_due)
         if opening is None:
             return None
         token = channel.mint(self._key, opening.id, self.record.key, int(opening.expires_at + _TOKEN_SLACK_S))
@@ -83,7 +92,7 @@ class Watching:
         self.change(opening, new=opened, revise=_opened)
         return opened
 
-    def _written_ahead(self, *, only_if_due: bool) -> Channel | None:
+    def _written_ahead(self, key_id: str, *, only_if_due: bool) -> Channel | None:
         """At the store's time, and as if it had failed already: so nobody else tries meanwhile, or soon after."""
         channel_id = uuid.uuid4().hex
 
@@ -95,7 +104,7 @@ class Watching:
                 id=channel_id,
                 state=ChannelState.OPENING,
                 address=self._wish.address,
-                key_id=self._key.id,
+                key_id=key_id,
                 subject=self._wish.subject,
                 opened_at=now,
                 expires_at=now + self._policy.channel_life_s,  # Google grants no more than was asked for
@@ -180,19 +189,30 @@ def look_after(
     with suppress(SyncError):
         if watching.may_open(record, now):
             watching.open_if_due()
+    _stop(watching, now)
+
+
+def _stop(watching: Watching, now: float) -> None:
     for superfluous in watching.due(now).stop:
         with suppress(SyncError):
             watching.stop(superfluous)
 
 
-def renew(outside: Outside, policy: Policy, key: Key, record: CalendarRecord, address: str) -> None:
-    """A new channel, and then the end of the others. Raises as Calendar.watch."""
-    watching = Watching(outside, policy, key, Keys((key,)), record, address)
-    watching.open_one()
-    for former in record.channels:
-        if former.state is ChannelState.OPEN:
-            with suppress(SyncError):
-                watching.stop(former)
+def renew(store: Store, record: CalendarRecord) -> None:
+    """Have the next converge open a new channel, however often that has failed, and then stop the others."""
+
+    def body(stands: CalendarRecord | None, _now: float) -> CalendarRecord:
+        stands = stands or record
+        return replace(
+            stands, channels=tuple(replace(each, spent=True) for each in stands.channels), watch_after=0.0
+        )
+
+    store.tend(record.key, body)
+
+
+def stop_all(outside: Outside, policy: Policy, record: CalendarRecord) -> None:
+    """The end of a calendar's channels. Trouble is left to the next converge."""
+    _stop(Watching(outside, policy, None, Keys(()), record, ""), outside.clock.now())
 
 
 @contextmanager

@@ -100,32 +100,31 @@ def _admission() -> "Admission | None":
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What every use case works with: the worker's, and those of whoever runs the deployment at a command line."""
+    """All that the worker works with, as whoever tries the deployment at a command line has it."""
 
     settings: Settings
     outside: "Outside"
     policy: "Policy"
-    keys: KeyFile
+    keys: KeyFile | None  # None: they are not on this machine
     conferences: "Registry"
 
 
-def hands(environ: Mapping[str, str], *, of_a_person: bool = False) -> Hands:
-    """As a worker in this environment has them. Raises Misconfigured with every problem.
-
-    `of_a_person`: at a command line, where no metadata server gives access tokens for the queue.
-    """
-    chosen, conferences, rules = worker_settings(environ)
-    outside = _outside(chosen, conferences, rules, of_a_person=of_a_person)
-    return Hands(chosen, outside, policy(chosen, rules), _keys(chosen), conferences)
+def hands(environ: Mapping[str, str]) -> Hands:
+    """Raises Misconfigured with every problem that the worker would have here."""
+    chosen, conferences, rules = worker_settings(environ, "doctor")
+    outside = _outside(chosen, conferences, rules, of_a_person=True)
+    keys = _keys(chosen) if chosen.channel_keys else None
+    return Hands(chosen, outside, policy(chosen, rules), keys, conferences)
 
 
 def _work() -> "Work":
     from sync.work import Work
 
     logs.quiet_libraries()
-    ours = hands(os.environ)
-    reservations = _reservations(ours.outside, ours.conferences, ours.settings)
-    work = Work(ours.outside, ours.policy, ours.keys, reservations)
+    chosen, conferences, rules = worker_settings(os.environ)
+    outside = _outside(chosen, conferences, rules)
+    reservations = _reservations(outside, conferences, chosen)
+    work = Work(outside, policy(chosen, rules), _keys(chosen), reservations)
     spare_the_loaded()
     return work
 
@@ -205,7 +204,7 @@ def workplace(environ: Mapping[str, str]) -> "tuple[Outside, Policy]":
 
 
 def worker_settings(
-    environ: Mapping[str, str], reader: "Literal['worker', 'person']" = "worker"
+    environ: Mapping[str, str], reader: Literal["worker", "person", "doctor"] = "worker"
 ) -> "tuple[Settings, Registry, Rules]":
     """The settings, their providers, and what both make of events. Raises Misconfigured with every problem."""
     chosen, problems = settings.draft(environ, reader)

@@ -59,8 +59,10 @@ class Work:
                 raise Rejected(f"a task's kind is one of: sync, hello, {', '.join(Ask)}")
 
     def _enrolment(self, ask: Ask, asked: Enrolment) -> None:
-        fulfil = enrol.enrol if ask is Ask.ENROL else enrol.withdraw
-        fulfil(self._outside, self._policy, self._keys.signing_key(), self._keys.keys, asked, _owner())
+        if ask is Ask.WITHDRAW:
+            return enrol.withdraw(self._outside, self._policy, asked, _owner())
+        signing, known = self._keys.signing_key(), self._keys.keys
+        return enrol.enrol(self._outside, self._policy, signing, known, asked, _owner())
 
     def converge(self) -> None:
         """Bring channels to the wired state."""

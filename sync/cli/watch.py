@@ -1,16 +1,14 @@
 """`python -m sync watch`: the channels by which Google tells us of changes, as converge looks after them."""
 
-import os
 from argparse import Namespace
 from collections.abc import Callable
 
-from sync import watching, wiring
+from sync import watching
 from sync.channel import Channel, ChannelState
 from sync.cli import say
 from sync.cli.desk import Desk, Wrong, answer, quietly
 from sync.cli.verbs import Parser
 from sync.ports import CalendarRecord
-from sync.wiring import Hands
 
 _WEEK_S = 7 * 86400.0  # what Google grants if nobody asks for another time
 _HEAD = ("calendar", "channel", "state", "expires", "greeted", "key")
@@ -34,9 +32,11 @@ def _arguments(argv: list[str]) -> Namespace:
         "watch",
         "Look at the watch channels, and lend converge a hand. A calendar is named by its label, key or id.\n"
         "  list    every channel, of one calendar or of all\n"
-        "  renew   a new channel, and then the end of the others\n"
-        "  stop    the end of all; converge opens a new one, unless the calendar is paused or taken back\n"
+        "  renew   note that converge is to open a new channel, and then to stop the others\n"
+        "  stop    stop all, now; converge opens a new one, unless the calendar is paused or taken back\n"
         "  adopt   note a running channel that the store does not know, so that converge stops it\n"
+        "None of it needs the channel keys. All but stop only need the store; stop speaks to Google as the\n"
+        "worker does, so it needs the worker's settings and an account that may do the same.\n"
         "Exit code 0; 1 if Google or the store refuses; 2 for wrong arguments.",
         [
             "python -m sync watch list",
@@ -71,24 +71,25 @@ def _list(desk: Desk, arguments: Namespace) -> None:
 
 
 def _renew(desk: Desk, arguments: Namespace) -> None:
-    record, url = desk.named(arguments.calendar), desk.store.webhook_url()
-    if not url:
+    record = desk.named(arguments.calendar)
+    if not desk.store.webhook_url():
         raise Wrong(
             "the switch is off: nothing is to be watched", "terraform apply writes where channels post"
         )
     if not record.active:
         raise Wrong("this calendar is paused or taken back", "python -m sync enrol has it looked after")
-    ours = _hands()
-    with quietly():
-        watching.renew(ours.outside, ours.policy, ours.keys.signing_key(), record, url)
-    _done(arguments, record, "a new channel is open, and no other")
+    watching.renew(desk.store, record)
+    _done(
+        arguments,
+        record,
+        "noted; converge opens a new channel within five minutes, and then stops the others",
+    )
 
 
 def _stop(desk: Desk, arguments: Namespace) -> None:
-    record, ours = desk.named(arguments.calendar), _hands()
+    record, (outside, policy) = desk.named(arguments.calendar), desk.workplace
     with quietly():
-        keys = ours.keys
-        watching.look_after(ours.outside, ours.policy, keys.signing_key(), keys.keys, record, "")
+        watching.stop_all(outside, policy, record)
     left = desk.store.calendar(record.key) or record
     if running := sum(channel.state is ChannelState.OPEN for channel in left.channels):
         _done(arguments, record, f"{running} could not be stopped: converge tries again, or they lapse")
@@ -102,11 +103,6 @@ def _adopt(desk: Desk, arguments: Namespace) -> None:
         raise Wrong("that channel is known already", f"python -m sync watch list {arguments.calendar}")
     watching.adopt(desk.store, record, arguments.channel, arguments.resource, desk.now + _WEEK_S)
     _done(arguments, record, "noted; converge stops it as soon as another one is open")
-
-
-def _hands() -> Hands:
-    """With the channel keys: only who has them opens a channel that the webhook believes."""
-    return wiring.hands(os.environ, of_a_person=True)
 
 
 def _done(arguments: Namespace, record: CalendarRecord, what: str) -> None:

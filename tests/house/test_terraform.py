@@ -119,7 +119,8 @@ def test_the_jobs_and_services_that_the_page_names_are_made() -> None:
     names = set(re.findall(r"\bcalsync-(\w+)", PAGE)) - {
         "deploy",
         "zoom",
-    }  # a name of the reader's, a secret's
+        "channel",
+    }  # a name of the reader's, and secrets
     jobs = re.findall(r"^    (\w+)\s+= \"", FILES["schedule.tf"], re.MULTILINE)
     doors = re.findall(r'^  \w+_name\s+= "\$\{var\.prefix\}-(\w+)"', FILES["main.tf"], re.MULTILINE)
     assert {"converge", "worker"} <= names

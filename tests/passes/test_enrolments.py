@@ -66,7 +66,7 @@ class Office(Town):
         enrol.enrol(self.outside, self.policy, KEY, KEYS, asked, "come")
 
     def go(self, asked: Enrolment) -> None:
-        enrol.withdraw(self.outside, self.policy, KEY, KEYS, asked, "go")
+        enrol.withdraw(self.outside, self.policy, asked, "go")
 
     def record(self, key: str) -> CalendarRecord:
         record = self.store.calendar(key)

@@ -78,8 +78,8 @@ def channel_written_down_after_the_watch_call(monkeypatch: Plant) -> None:
     """The opening is not stored ahead; all that is stored is what the answer told."""
     ahead = Watching._written_ahead
 
-    def not_stored(watching: Watching, **how: Any) -> Channel | None:
-        opening = ahead(watching, **how)
+    def not_stored(watching: Watching, key_id: str, **how: Any) -> Channel | None:
+        opening = ahead(watching, key_id, **how)
         if opening is not None:
             kept = watching._outside.store._port._kept
             record = kept.calendars[watching.record.key]

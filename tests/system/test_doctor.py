@@ -234,6 +234,18 @@ def test_a_webhook_with_other_keys(house: House, capsys: Capture) -> None:
     assert "same channel keys" in checks["push"]["fix"]
 
 
+def test_without_channel_keys_all_is_tried_but_the_keys_and_a_test_channel(
+    house: House, capsys: Capture
+) -> None:
+    house.monkeypatch.delenv("SYNC_CHANNEL_KEYS")
+    checks = run(capsys)
+    assert failed(checks) == []
+    assert [name for name, check in checks.items() if check["result"] == "skipped"] == ["keys", "push"]
+    assert "docs/deploy.md" in checks["push"]["told"]
+    house.monkeypatch.setenv("SYNC_CHANNEL_KEYS", "/nowhere/key")
+    assert failed(run(capsys)) == ["settings"]
+
+
 def test_a_queue_that_nobody_delivers(house: House, capsys: Capture) -> None:
     house.dispatching.stop()
     house.monkeypatch.setattr("sync.cli.doctor.deployment._TASK_LATE_S", 0.5)

@@ -299,6 +299,13 @@ def test_one_good_channel_is_kept_and_the_next_is_open_before_it_is_stopped(
     assert is_due(*reversed(channels)) == (open_one, stop, set())
 
 
+def test_a_channel_in_whose_place_somebody_wants_another_speaks_until_that_is_open() -> None:
+    spent = replace(channel("spent", expires=9 * DAY), spent=True)
+    assert is_due(spent) == (True, set(), set())
+    assert due([spent], NOW, WISH).speaks_until == spent.expires_at
+    assert is_due(spent, channel()) == (False, {"spent"}, set())
+
+
 OVER = [
     pytest.param(channel("x", expires=0), True, id="lapsed this second"),
     pytest.param(channel("x", expires=1, address=ELSEWHERE), False, id="lapses in a second"),
@@ -393,18 +400,18 @@ def test_a_thousand_channels_of_one_moment_are_not_renewed_in_one_hour() -> None
 
 
 ONE_KEY = Wish(HERE, "ada", {"k1"}, {"k1"})
+any_channel = st.builds(
+    channel,
+    st.uuids().map(str),
+    opened=st.floats(-30 * DAY, 0),
+    expires=st.floats(-10 * DAY, 30 * DAY),
+    address=st.sampled_from([HERE, ELSEWHERE]),
+    subject=st.sampled_from(["ada", "bob"]),
+    state=st.sampled_from(ChannelState),
+    key=st.sampled_from(["k1", "gone"]),
+)
 channels = st.lists(
-    st.builds(
-        channel,
-        st.uuids().map(str),
-        opened=st.floats(-30 * DAY, 0),
-        expires=st.floats(-10 * DAY, 30 * DAY),
-        address=st.sampled_from([HERE, ELSEWHERE]),
-        subject=st.sampled_from(["ada", "bob"]),
-        state=st.sampled_from(ChannelState),
-        key=st.sampled_from(["k1", "gone"]),
-    ),
-    max_size=5,
+    st.builds(lambda each, spent: replace(each, spent=spent), any_channel, st.booleans()), max_size=5
 )
 
 

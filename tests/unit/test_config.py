@@ -10,7 +10,7 @@ import pytest
 import sync.wiring
 from sync.cli import verbs
 from sync.errors import Misconfigured
-from sync.settings import Door
+from sync.settings import VARIABLES, Door
 
 KEY_LINE = "k1:" + base64.urlsafe_b64encode(b"hush----" * 4).decode()
 CONFERENCES = {"providers": {"mine": {"use": "demo", "options": {"url": "http://127.0.0.1:1/hush"}}}}
@@ -84,6 +84,93 @@ def test_what_is_set_is_told_to_programs_too(capsys: Capture) -> None:
     assert told["problems"] == {"webhook": [], "worker": []}
     assert told["set"]["SYNC_QUEUE"] == "local"
     assert "hush" not in line
+
+
+# --- show ---
+
+
+def shown(capture: Capture, *argv: str, code: int = 0) -> dict[str, tuple[str, str]]:
+    """By name: the value, and where it came from."""
+    exit_code, (line,), _ = run(capture, "show", "--origin", "--json", *argv)
+    assert exit_code == code
+    assert "hush" not in line
+    return {each["name"]: (each["value"], each["origin"]) for each in json.loads(line)["settings"]}
+
+
+def test_every_setting_is_shown_with_where_it_came_from(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SYNC_TIMES", "grace=60 bucket=5")
+    monkeypatch.setenv("SYNC_CALENDAR_API", "http://me:hush@127.0.0.1:9/hush?hush")
+    told = shown(capsys)
+    assert told["SYNC_STORE"] == ("sqlite:/var/sync.db", "environment")
+    assert told["SYNC_MODE"] == ("apply", "default")
+    assert told["SYNC_PROJECT"] == ("–", "default")
+    assert told["SYNC_CALENDAR_API"] == ("http://127.0.0.1:9", "environment")
+    assert told["SYNC_CHANNEL_KEYS"] == (
+        "1 there, the newest is k1",
+        f"environment: file {tmp_path / 'keys'}",
+    )
+    assert told["SYNC_TIMES grace"] == ("60 s", "environment")
+    assert told["SYNC_TIMES bucket"] == ("5 s", "environment")
+    assert told["SYNC_TIMES sweep"] == ("21600 s", "default")
+    assert {name.split()[0] for name in told} >= set(VARIABLES)
+
+
+def test_of_a_secret_only_where_it_is_and_whether(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_text("hush")
+    secret = "projects/p/secrets/emea"
+    options = {"account_id": "hush", "client_id": "hush", "client_secret": {"file": str(tmp_path / "there")}}
+    emea = {"organizers": ["hush@example.com"], "options": {"client_secret": {"secret": secret}}}
+    rest = {"organizers": ["*"], "options": {"client_secret": {"file": "/nowhere"}}}
+    zoom = {"use": "zoom", "options": options, "accounts": {"emea": emea, "rest": rest}}
+    (tmp_path / "conferences").write_text(json.dumps({"providers": {"zoom": zoom}}))
+    monkeypatch.setenv("SYNC_CONFERENCES", str(tmp_path / "conferences"))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")
+    every = shown(capsys)
+    told = {
+        name.removeprefix("SYNC_CONFERENCES zoom."): each for name, each in every.items() if "zoom" in name
+    }
+    document = f"environment: file {tmp_path / 'conferences'}"
+    assert told == {
+        "use": ("zoom", document),
+        "tell": ("–", "default"),
+        "write_back": ("false", "default"),
+        "options.account_id": ("there, and not shown", document),
+        "options.client_id": ("there, and not shown", document),
+        "options.client_secret": ("there, and not shown", f"file {tmp_path / 'there'}"),
+        "accounts.emea": ("1 organizer", document),
+        "accounts.emea.options.client_secret": ("read when the worker runs", f"secret {secret}"),
+        "accounts.rest": ("1 organizer", document),
+        "accounts.rest.options.client_secret": ("not there", "file /nowhere"),
+    }
+    assert every["GOOGLE_APPLICATION_CREDENTIALS"] == ("not there", "environment")
+
+
+def test_what_is_wrong_may_be_anything_and_is_not_shown(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNC_CHANNEL_KEYS", "hush")
+    monkeypatch.setenv("SYNC_MODE", "hush")
+    told = shown(capsys, code=1)
+    assert told["SYNC_CHANNEL_KEYS"] == told["SYNC_MODE"]
+    assert told["SYNC_MODE"] == ("not shown: see what is wrong with it", "environment")
+    _, out, err = run(capsys, "show")
+    assert "hush" not in str(out + err)
+    assert err[-1].startswith("hint: ")
+
+
+def test_without_being_asked_it_does_not_say_where_from(capsys: Capture) -> None:
+    assert run(capsys, "show")[1][0].split() == ["name", "value"]
+    assert run(capsys, "show", "--origin")[1][0].split() == ["name", "value", "origin"]
+    with pytest.raises(SystemExit) as exit_:
+        verbs.main(["config", "--origin"])
+    assert exit_.value.code == 2
+
+
+# --- Problems ---
 
 
 def test_every_problem_is_a_line_said_once_with_one_hint(
