@@ -3,6 +3,7 @@
 import base64
 import importlib
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from sync.channel import Key
 ROOT = Path(__file__).parents[2]
 KEY = Key("k1", bytes(range(32)))
 _audited: list[str] = []
-_listening = False
+_listening = 0  # to this thread: servers of other tests may go on in theirs
 
 
 def _audit(event: str, _: object) -> None:
-    if _listening and event.partition(".")[0] in ("open", "socket", "os", "sqlite3", "subprocess", "urllib"):
+    if _listening == threading.get_ident() and event.partition(".")[0] in ("open", "socket", "os", "sqlite3", "subprocess", "urllib"):
         _audited.append(event)
 
 
@@ -29,12 +30,12 @@ sys.addaudithook(_audit)
 
 @pytest.fixture
 def io_events() -> Iterator[list[str]]:
-    """Every file, socket and database that is touched while the test runs."""
+    """Every file, socket and database that the test touches while it runs."""
     global _listening
     _audited.clear()
-    _listening = True
+    _listening = threading.get_ident()
     yield _audited
-    _listening = False
+    _listening = 0
 
 
 @pytest.fixture
