@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,8 +23,13 @@ from typing import NoReturn
 
 import grpc
 import pytest
+from google.cloud.firestore import Client
 from google.cloud.firestore_v1 import types
 
+from sync import records
+from sync.ports import WiredCalendar
+
+DATABASE = "sync"
 READY_S = 90.0
 _SERVICE = "/google.firestore.v1.Firestore/"
 _STREAMING = ("BatchGetDocuments", "RunQuery", "RunAggregationQuery")
@@ -100,6 +105,19 @@ def _without(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(told)
     pytest.skip(told)
+
+
+def wire_up(project: str, webhook_url: str, calendars: Iterable[WiredCalendar]) -> None:
+    """As Terraform does it: these calendars, and no other."""
+    client = Client(project=project, database=DATABASE)
+    client.document("wiring/webhook").set(records.webhook_document(webhook_url))
+    wired = {each.slug: records.wired_calendar_document(each) for each in calendars}
+    for former in client.collection("wired_calendars").list_documents():
+        if former.id not in wired:
+            former.delete()
+    for slug, document in wired.items():
+        client.document(f"wired_calendars/{slug}").set(document)
+    client.close()
 
 
 @dataclass(frozen=True)

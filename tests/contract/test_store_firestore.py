@@ -34,7 +34,7 @@ from sync.ports import (
 )
 from sync.recognise import ConferenceKey
 from tests.clock import ManualClock
-from tests.contract.emulator import Fault, Wire, emulator
+from tests.contract.emulator import Fault, Wire, emulator, wire_up
 from tests.contract.store_contract import (
     CAL,
     GRACE_S,
@@ -285,13 +285,6 @@ def test_wiring_is_read_as_terraform_writes_it(store: FirestoreStore, project: s
     assert store.wired() == Wiring("", ())
     wire_up(project, "https://example.org", rooms)
     assert store.wired() == Wiring("https://example.org", rooms)
-
-
-def wire_up(project: str, webhook_url: str, calendars: tuple[WiredCalendar, ...]) -> None:
-    client = Client(project=project, database="sync")
-    client.document("wiring/webhook").set(records.webhook_document(webhook_url))
-    for wired in calendars:
-        client.document(f"wired_calendars/{wired.slug}").set(records.wired_calendar_document(wired))
 
 
 def test_a_long_query_comes_in_pages_that_miss_nothing_and_repeat_nothing(

@@ -4,7 +4,6 @@ The conference system wants a key. It is kept in Secret Manager, and so is the d
 """
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,35 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.cloud.firestore import Client
 
-from sync import records
 from sync.cli.demo.day import Day, Report
 from sync.cli.demo.patience import Patience
 from sync.cli.demo.stage import TIMES, WIRED, Stage
 from sync.local.clock import SystemClock
-from tests.contract.emulator import emulator
-from tests.contract.fake_cloud_tasks import FakeCloudTasks
+from tests.contract.emulator import emulator, wire_up
 from tests.contract.fake_secret_manager import FakeSecretManager
 from tests.system.keyed import KeyedService
+from tests.system.town_tasks import TownTasks
 
 PROJECT, DATABASE = "demo-town", "sync"
 CONFERENCES, KEY = (f"projects/{PROJECT}/secrets/{name}" for name in ("conferences", "conference-key"))
-
-
-class TownTasks(FakeCloudTasks):
-    """Delivers to wherever the worker is: its port is not known yet when the doors are told their settings."""
-
-    worker_url = ""
-
-    def _post(self, kept: Any) -> bool:
-        kept.task["httpRequest"]["url"] = f"{self.worker_url}/tasks"
-        return super()._post(kept)
-
-    def due_within(self, seconds: float) -> int:
-        end = time.time() + seconds
-        with self._lock:
-            return sum(kept.ended_at is None and kept.due_at <= end for kept in self._kept.values())
 
 
 class DeployedStage(Stage):
@@ -81,29 +63,12 @@ class DeployedStage(Stage):
         }
 
     def _wire(self, webhook_url: str) -> None:
-        client = Client(PROJECT, database=DATABASE)
-        for wired in WIRED:
-            document = records.wired_calendar_document(wired)
-            client.collection("wired_calendars").document(wired.slug).set(document)
-        client.collection("wiring").document("webhook").set(records.webhook_document(webhook_url))
-        client.close()
+        wire_up(PROJECT, webhook_url, WIRED)
 
     @contextmanager
     def _dispatching(self) -> Iterator[None]:
-        self._tasks.worker_url = self.worker.url
-        over = threading.Event()
-
-        def deliver() -> None:
-            while not over.wait(0.05):
-                self._tasks.deliver()
-
-        thread = threading.Thread(target=deliver)
-        thread.start()
-        try:
+        with self._tasks.delivering(self.worker.url):
             yield
-        finally:
-            over.set()
-            thread.join()
 
     def _tasks_within(self, seconds: float) -> int:
         return self._tasks.due_within(seconds)

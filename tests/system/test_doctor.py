@@ -5,6 +5,7 @@ import os
 import re
 import time
 
+import grpc
 import pytest
 import urllib3
 
@@ -12,10 +13,11 @@ import sync.wiring
 from sync.cli import verbs
 from sync.local.clock import SystemClock
 from sync.ports import CalendarId, Claimed, Closing, WiredCalendar
+from tests.contract.emulator import Fault, Wire
 from tests.contract.loopback import Answer, Asked
-from tests.system.house import ME, YOU, House, house, keys
+from tests.system.house import ME, YOU, CloudHouse, House, firestore, house, keys, over_both
 
-__all__ = ["house"]
+__all__ = ["firestore", "house"]
 
 Capture = pytest.CaptureFixture[str]
 
@@ -36,6 +38,7 @@ def failed(checks: dict[str, dict[str, str]]) -> list[str]:
     return [name for name, check in checks.items() if check["result"] == "failed"]
 
 
+@over_both
 def test_a_deployment_that_works_is_well_and_is_left_as_it_was(house: House, capsys: Capture) -> None:
     [before] = house.store.calendars()
     checks = run(capsys)
@@ -53,6 +56,7 @@ def test_a_deployment_that_works_is_well_and_is_left_as_it_was(house: House, cap
         "push",
         "queue",
         "sweep",
+        *(["job converge", "job sweep"] if isinstance(house, CloudHouse) else []),
         "provider rooms",
         "secret rooms",
     ]
@@ -79,6 +83,37 @@ def test_a_store_that_cannot_be_written(house: House, capsys: Capture) -> None:
     assert failed(run(capsys)) == ["store"]
 
 
+REFUSES: dict[str, tuple[Fault, str, str]] = {
+    "no right to write": (
+        Fault("Commit", grpc.StatusCode.PERMISSION_DENIED),
+        "store",
+        "roles/datastore.user",
+    ),
+    "no database": (Fault("BatchGetDocuments", grpc.StatusCode.NOT_FOUND), "store", "roles/datastore.user"),
+    "no answer": (Fault("Commit", grpc.StatusCode.UNAVAILABLE), "store", ""),
+    "an index that is missing": (
+        Fault("RunQuery", grpc.StatusCode.FAILED_PRECONDITION),
+        "indexes",
+        "terraform apply",
+    ),
+}
+
+
+@pytest.mark.parametrize("house", ["firestore"], indirect=True)
+@pytest.mark.parametrize(("fault", "named", "fix"), REFUSES.values(), ids=REFUSES.keys())
+def test_a_firestore_that_refuses(
+    house: House, firestore: str, capsys: Capture, fault: Fault, named: str, fix: str
+) -> None:
+    with Wire(firestore).open() as wire:
+        house.monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", wire.host)
+        wire.faults.extend([fault] * 50)
+        checks = run(capsys)
+    assert failed(checks) == [named]
+    assert fix in checks[named]["fix"]
+    assert "SECRET" not in str(checks)
+
+
+@over_both
 def test_a_switch_that_is_off(house: House, capsys: Capture) -> None:
     house.wire("", WiredCalendar("me", CalendarId(ME)))
     checks = run(capsys)
@@ -87,6 +122,7 @@ def test_a_switch_that_is_off(house: House, capsys: Capture) -> None:
     assert "webhook" not in checks
 
 
+@over_both
 def test_nothing_to_look_after(house: House, capsys: Capture) -> None:
     house.wire(house.webhook)
     assert failed(run(capsys)) == ["wiring"]
@@ -132,6 +168,7 @@ def test_a_clock_that_is_wrong(house: House, capsys: Capture) -> None:
     assert re.search("by -(59|60) s", checks["clock"]["told"])
 
 
+@over_both
 def test_a_calendar_that_is_not_shared(house: House, capsys: Capture) -> None:
     house.wire(house.webhook, WiredCalendar("me", CalendarId(ME)), WiredCalendar("you", CalendarId(YOU)))
     house.converge()
@@ -190,14 +227,16 @@ def test_a_subject_without_delegation(house: House, capsys: Capture) -> None:
     assert "SYNC_DELEGATION" in checks["calendar me"]["fix"]
 
 
+@over_both
 def test_a_calendar_that_nobody_watches(house: House, capsys: Capture) -> None:
     house.act("change_role", calendar=YOU, user=ME, role="reader")
     house.wire(house.webhook, WiredCalendar("me", CalendarId(ME)), WiredCalendar("you", CalendarId(YOU)))
     checks = run(capsys)
     assert failed(checks) == ["channel you"]
-    assert "/jobs/converge" in checks["channel you"]["fix"]
+    assert "converge" in checks["channel you"]["fix"]
 
 
+@over_both
 def test_a_paused_calendar_is_no_fault(house: House, capsys: Capture) -> None:
     house.wire(
         house.webhook, WiredCalendar("me", CalendarId(ME)), WiredCalendar("you", CalendarId(YOU), paused=True)
@@ -225,6 +264,7 @@ def test_notifications_that_google_cannot_deliver(house: House, capsys: Capture)
     assert "from outside" in checks["push"]["fix"]
 
 
+@over_both
 def test_a_webhook_with_other_keys(house: House, capsys: Capture) -> None:
     other = house.folder / "other-keys"
     other.write_text(keys(2))
@@ -254,6 +294,7 @@ def test_a_queue_that_nobody_delivers(house: House, capsys: Capture) -> None:
     assert "dispatcher" in checks["queue"]["fix"]
 
 
+@over_both
 def test_a_sweep_that_does_not_run(house: House, capsys: Capture) -> None:
     house.dispatching.stop()  # no pass that follows the new channel comes in between
     [record] = house.store.calendars()
