@@ -21,11 +21,10 @@ from sync.settings import Door, Settings, Times
 from sync.wake import Buckets
 
 if TYPE_CHECKING:
-    from google.auth.credentials import Credentials
-
     from sync.admit import Admission
     from sync.conferences.jitsi import Jitsi
     from sync.conferences.registry import Registry
+    from sync.google.identity import Identity
     from sync.google.secrets import Secrets
     from sync.policy import Policy
     from sync.ports import Outside, Queue, Store, Task
@@ -107,6 +106,7 @@ class Hands:
     policy: "Policy"
     keys: KeyFile | None  # None: they are not on this machine
     conferences: "Registry"
+    identity: "Identity | None"  # None: a stand-in for Google asks nobody who they are
 
 
 def hands(environ: Mapping[str, str]) -> Hands:
@@ -114,7 +114,7 @@ def hands(environ: Mapping[str, str]) -> Hands:
     chosen, conferences, rules = worker_settings(environ, "doctor")
     outside = _outside(chosen, conferences, rules, of_a_person=True)
     keys = _keys(chosen) if chosen.channel_keys else None
-    return Hands(chosen, outside, policy(chosen, rules), keys, conferences)
+    return Hands(chosen, outside, policy(chosen, rules), keys, conferences, _identity(chosen))
 
 
 def _work() -> "Work":
@@ -133,11 +133,12 @@ def _outside(
     chosen: Settings, conferences: "Registry", rules: "Rules", *, of_a_person: bool = False
 ) -> "Outside":
     from sync.google.calendar import GoogleCalendar
+    from sync.google.identity import nobody
     from sync.ports import Outside
 
     clock = SystemClock()
     calendar = GoogleCalendar(
-        credentials=_identity(chosen),
+        credentials=_identity(chosen) or nobody,
         root_url=chosen.calendar_api,
         call_s=chosen.times.calendar_timeout,
         details=frozenset().union(*rules.details.values()),
@@ -147,12 +148,12 @@ def _outside(
     )
 
 
-def _identity(chosen: Settings) -> "Callable[[str], Credentials | None]":
+def _identity(chosen: Settings) -> "Identity | None":
     """Another root than Google's is a stand-in: it gets no credentials but those of a stand-in."""
-    from sync.google.identity import READING, WRITING, Identity, nobody
+    from sync.google.identity import READING, WRITING, Identity
 
     if chosen.calendar_api and not chosen.identity_api:
-        return nobody
+        return None
     return Identity(
         WRITING if any(each.write_back for each in chosen.providers) else READING,
         delegation=chosen.delegation,

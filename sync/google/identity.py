@@ -11,15 +11,20 @@ is told in our own words, by who must act:
 | anybody, for now: 429, 5xx, no answer       | RateLimited, Transient                                  |
 """
 
+from __future__ import annotations
+
 import json
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
 import google.auth
+import google_auth_httplib2
+import httplib2
 from google.auth import compute_engine, impersonated_credentials
 from google.auth.credentials import Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
@@ -31,6 +36,7 @@ READING = "https://www.googleapis.com/auth/calendar.events.readonly"
 WRITING = "https://www.googleapis.com/auth/calendar.events"
 
 _SIGNING = "https://www.googleapis.com/auth/iam"
+_WAIT_S = 10.0  # for a token, when one is asked for by itself
 _SUBJECTS = 2000  # whose tokens one instance keeps
 _NAME = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _IAM = "iamcredentials.googleapis.com"
@@ -51,10 +57,10 @@ class Identity:
         self._client_id = client_id
         self._stand_in = stand_in.rstrip("/")
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Credentials] = OrderedDict()
+        self._kept: OrderedDict[str, _Asked] = OrderedDict()
         self._signer: Credentials | None = None
 
-    def __call__(self, subject: str) -> Credentials:
+    def __call__(self, subject: str) -> _Asked:
         """Those of a subject; our own, if it is empty. Raises AccessLost, Misconfigured."""
         with self._lock:
             found = self._kept.pop(subject, None) or self._made(subject)
@@ -63,7 +69,22 @@ class Identity:
                 self._kept.popitem(last=False)
             return found
 
-    def _made(self, subject: str) -> Credentials:
+    @property
+    def scope(self) -> str:
+        """What every token is asked for."""
+        return self._scope
+
+    def prove(self, subject: str) -> str:
+        """Get a token now, for whoever tries the deployment. Returns our own account's address, if that is known.
+
+        Raises AccessLost, Misconfigured, RateLimited, Transient.
+        """
+        credentials = self(subject)
+        with closing(httplib2.Http(timeout=_WAIT_S)) as http:
+            credentials.refresh(google_auth_httplib2.Request(http))
+        return "" if subject else str(getattr(credentials.inner, "service_account_email", ""))
+
+    def _made(self, subject: str) -> _Asked:
         if not subject:
             return self._own(self._scope)
         if not self._delegation:
@@ -81,7 +102,7 @@ class Identity:
         )
         return _Asked(delegated, self._stand_in, self._subject_is_refused)
 
-    def _own(self, scope: str) -> Credentials:
+    def _own(self, scope: str) -> _Asked:
         """Those of the account this process runs as; a stand-in's metadata server has others."""
         if self._stand_in:
             found: Any = compute_engine.Credentials(  # type: ignore[no-untyped-call]
@@ -130,7 +151,7 @@ class _Asked(Credentials):
 
     def __init__(self, inner: Credentials, stand_in: str, refused: Callable[[str], SyncError]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._inner = inner
+        self.inner = inner
         self._stand_in = stand_in
         self._refused = refused
 
@@ -139,13 +160,13 @@ class _Asked(Credentials):
         if isinstance(request, _Errand):  # the signer's token, on the way to a subject's: another matter
             request = request.request
         try:
-            self._inner.refresh(_Errand(request, self._stand_in, self._refused))  # type: ignore[no-untyped-call]
+            self.inner.refresh(_Errand(request, self._stand_in, self._refused))  # type: ignore[no-untyped-call]
         except GoogleAuthError:
             raise Transient("Google's token endpoint gives an answer that cannot be read") from None
-        self.token, self.expiry = self._inner.token, self._inner.expiry
+        self.token, self.expiry = self.inner.token, self.inner.expiry
 
     def apply(self, headers: MutableMapping[str, str], token: str | None = None) -> None:
-        self._inner.apply(headers, token)  # type: ignore[no-untyped-call]
+        self.inner.apply(headers, token)  # type: ignore[no-untyped-call]
 
 
 class _Errand:

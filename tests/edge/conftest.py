@@ -21,7 +21,14 @@ _listening = 0  # to this thread: servers of other tests may go on in theirs
 
 
 def _audit(event: str, _: object) -> None:
-    if _listening == threading.get_ident() and event.partition(".")[0] in ("open", "socket", "os", "sqlite3", "subprocess", "urllib"):
+    if _listening == threading.get_ident() and event.partition(".")[0] in (
+        "open",
+        "socket",
+        "os",
+        "sqlite3",
+        "subprocess",
+        "urllib",
+    ):
         _audited.append(event)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from datetime import UTC, datetime
 
 import grpc
 import pytest
@@ -13,6 +14,7 @@ import sync.wiring
 from sync.cli import verbs
 from sync.local.clock import SystemClock
 from sync.ports import CalendarId, Claimed, Closing, WiredCalendar
+from sync.simulator.oauth import WORKER
 from tests.contract.emulator import Fault, Wire
 from tests.contract.loopback import Answer, Asked
 from tests.system.house import ME, YOU, CloudHouse, House, firestore, house, keys, over_both
@@ -177,6 +179,7 @@ def test_a_calendar_that_is_not_shared(house: House, capsys: Capture) -> None:
     assert "share the calendar" in checks["calendar you"]["fix"]
 
 
+CLIENT = "1157920892"
 SYNC = "sync@project.iam.gserviceaccount.com"
 READING = "https://www.googleapis.com/auth/calendar.events.readonly"
 
@@ -188,7 +191,7 @@ def delegated(house: House, *scopes: str) -> None:
         *(WiredCalendar(slug, CalendarId(name, name)) for slug, name in (("me", ME), ("you", YOU))),
     )
     house.monkeypatch.setenv("SYNC_DELEGATION", SYNC)
-    house.monkeypatch.setenv("SYNC_DELEGATION_CLIENT", "1157920892")
+    house.monkeypatch.setenv("SYNC_DELEGATION_CLIENT", CLIENT)
     house.monkeypatch.setenv("SYNC_IDENTITY_API", house.simulator.url)
     house.act("delegate", account=SYNC, scopes=list(scopes))
     house.act("change_role", calendar=YOU, user=ME, role="writer")  # the worker here has no delegation
@@ -199,32 +202,55 @@ def test_a_delegation_that_works(house: House, capsys: Capture) -> None:
     delegated(house, READING)
     checks = run(capsys)
     assert failed(checks) == []
+    assert checks["identity"]["told"] == f"got an access token of our own: we are {WORKER}"
+    for said in (YOU, SYNC, CLIENT, READING):
+        assert said in checks[f"delegation {YOU}"]["told"]
     assert checks["calendar you"]["told"] == f"read it as {YOU}: we are owner"
 
 
 def test_a_delegation_without_the_scope_names_client_and_scope(house: House, capsys: Capture) -> None:
     delegated(house, "https://www.googleapis.com/auth/calendar")
     checks = run(capsys)
-    assert failed(checks) == ["calendar me", "calendar you"]
-    assert "1157920892" in checks["calendar you"]["told"]
-    assert READING in checks["calendar you"]["told"]
-    assert "Admin console" in checks["calendar you"]["fix"]
+    assert failed(checks) == [f"delegation {ME}", f"delegation {YOU}"]
+    assert CLIENT in checks[f"delegation {YOU}"]["told"]
+    console = "https://admin.google.com/ac/owl/domainwidedelegation"
+    assert checks[f"delegation {YOU}"]["fix"] == f"{console} : client id {CLIENT}, scope {READING}"
+    assert checks["calendar you"]["result"] == "skipped"
 
 
 def test_a_user_who_is_suspended(house: House, capsys: Capture) -> None:
     delegated(house, READING)
     house.act("suspend_user", user=YOU)
     checks = run(capsys)
-    assert failed(checks) == ["calendar you"]
-    assert "suspended" in checks["calendar you"]["told"]
+    assert failed(checks) == [f"delegation {YOU}"]
+    assert "suspended" in checks[f"delegation {YOU}"]["told"]
+    assert "https://admin.google.com/ac/users" in checks[f"delegation {YOU}"]["fix"]
 
 
 def test_a_subject_without_delegation(house: House, capsys: Capture) -> None:
     delegated(house, READING)
     house.monkeypatch.delenv("SYNC_DELEGATION")
     checks = run(capsys)
-    assert failed(checks) == ["calendar me", "calendar you"]
-    assert "SYNC_DELEGATION" in checks["calendar me"]["fix"]
+    assert failed(checks) == [f"delegation {ME}", f"delegation {YOU}"]
+    assert "SYNC_DELEGATION" in checks[f"delegation {ME}"]["fix"]
+
+
+def test_an_account_that_gets_no_token(house: House, capsys: Capture) -> None:
+    delegated(house, READING)
+    house.fault(where="metadata.token", status=403, times=0)
+    checks = run(capsys)
+    assert failed(checks) == ["identity"]
+    assert "gcloud auth application-default login" in checks["identity"]["fix"]
+    assert [checks[name]["result"] for name in ("calendar me", "calendar you", "push")] == ["skipped"] * 3
+
+
+def test_an_iam_that_does_not_sign(house: House, capsys: Capture) -> None:
+    delegated(house, READING)
+    house.fault(where="iam.signJwt", status=403, times=0)
+    checks = run(capsys)
+    assert failed(checks) == [f"delegation {ME}"], "it would sign for nobody else either"
+    assert "serviceAccountTokenCreator" in checks[f"delegation {ME}"]["fix"]
+    assert checks["calendar you"]["result"] == "skipped"
 
 
 @over_both
@@ -280,7 +306,7 @@ def test_without_channel_keys_all_is_tried_but_the_keys_and_a_test_channel(
     house.monkeypatch.delenv("SYNC_CHANNEL_KEYS")
     checks = run(capsys)
     assert failed(checks) == []
-    assert [name for name, check in checks.items() if check["result"] == "skipped"] == ["keys", "push"]
+    assert [checks[name]["result"] for name in ("keys", "push", "channel me")] == ["skipped", "skipped", "ok"]
     assert "docs/deploy.md" in checks["push"]["told"]
     house.monkeypatch.setenv("SYNC_CHANNEL_KEYS", "/nowhere/key")
     assert failed(run(capsys)) == ["settings"]
@@ -327,6 +353,15 @@ def test_an_old_secret(house: House, capsys: Capture) -> None:
     checks = run(capsys)
     assert failed(checks) == ["secret rooms"]
     assert "500 days" in checks["secret rooms"]["told"]
+
+
+def test_an_old_channel_key(house: House, capsys: Capture) -> None:
+    long_ago = datetime.fromtimestamp(time.time() - 500 * 86400, UTC)
+    (house.folder / "keys").write_text(f"{keys().strip()} {long_ago.isoformat()}\n")
+    checks = run(capsys)
+    assert failed(checks) == ["keys"]
+    assert "500 days" in checks["keys"]["told"]
+    assert "channel_key_version" in checks["keys"]["fix"]
 
 
 def test_people_are_told_in_lines(house: House, capsys: Capture) -> None:

@@ -18,6 +18,7 @@ from sync.cli.doctor.check import FAILED, OK, SKIPPED, Check
 from sync.conferences.registry import places
 from sync.errors import (
     AccessLost,
+    Misconfigured,
     RateLimited,
     Refused,
     SyncError,
@@ -39,13 +40,15 @@ _LATE_S = 900.0  # a calendar that is due for longer shows that no sweep runs
 _TASK_LATE_S = 60.0  # ... and a task, that nobody delivers it
 _OLD_S = 400 * 86400.0  # of a key or a secret
 _TICK_S = 1.0  # a Date header tells whole seconds
+_CLOSED = "terraform apply opens it to allUsers (run.invoker); where that is forbidden, see docs/deploy.md"
 _NOT_READY = {
-    401: "let everybody call it: roles/run.invoker for allUsers on the webhook's service, ingress all",
-    403: "let everybody call it: roles/run.invoker for allUsers on the webhook's service, ingress all",
+    401: _CLOSED,
+    403: _CLOSED,
     503: "it is misconfigured: its log has a record `misconfigured` that names every problem",
 }
 _SETTINGS = "docs/settings.md explains each variable, `python -m sync config` lists every problem"
 _NO_KEYS = "the channel keys are not on this machine, and docs/deploy.md says how they could be"
+_LOGIN = "gcloud auth application-default login, as docs/deploy.md says"
 _AGAIN = "try again in some minutes"
 
 
@@ -137,6 +140,8 @@ class _Deployment:
         self._wait_s = wait_s
         self._url = ours.outside.store.webhook_url()
         self._readable: list[_Wanted] = []
+        self._is_mute = False  # nobody gives us any token
+        self._unheard: set[str] = set()  # subjects as whom we may not speak
 
     def checks(self) -> Iterator[Check]:
         wanted = self._wanted()
@@ -144,6 +149,10 @@ class _Deployment:
         if self._url:
             yield from self._webhook()
         yield self._keys()
+        yield self._identity()
+        for subject in dict.fromkeys(each.calendar.subject for each in wanted if not each.paused):
+            if subject and not self._is_mute:
+                yield self._delegation(subject)
         for each in wanted:
             yield from self._calendar(each)
         if self._url and self._readable:
@@ -239,9 +248,66 @@ class _Deployment:
         )
         tried = f"read the channel keys: {len(keys.keys.oldest_first)}, of which {signing.id} signs"
         if ages and min(ages) > _OLD_S:
-            fix = "add a new key as the newest: docs/decisions/7-channel-keys.md says how keys are rotated"
+            fix = "raise channel_key_version by one, and terraform apply: docs/deploy.md, Rotate"
             return Check("keys", FAILED, f"{tried}; the newest is {min(ages) / 86400:.0f} days old", fix)
         return Check("keys", OK, f"{tried}; the newest is {_age(min(ages)) if ages else 'of unknown age'}")
+
+    # --- as whom we speak ---
+
+    def _identity(self) -> Check:
+        identity = self._ours.identity
+        if identity is None:
+            return Check("identity", SKIPPED, "SYNC_CALENDAR_API is a stand-in, and is told no credentials")
+        tried = "got an access token of our own"
+        try:
+            account = identity.prove("")
+        except SyncError as error:
+            self._is_mute = True
+            fix = _AGAIN if isinstance(error, Transient) else f"{_LOGIN}, or see that its account is enabled"
+            return Check("identity", FAILED, f"{tried}: {error}", fix)
+        return Check("identity", OK, f"{tried}: we are {account or 'whoever is logged in here'}")
+
+    def _delegation(self, subject: str) -> Check:
+        """A token for this user, by delegation: signed by IAM, and taken by Google for this scope."""
+        settings, identity = self._ours.settings, self._ours.identity
+        name = f"delegation {subject}"
+        if identity is None:
+            return Check(name, SKIPPED, "SYNC_CALENDAR_API is a stand-in, and is told no credentials")
+        client = settings.delegation_client or "of unknown client id"
+        tried = (
+            f"got a token for {subject} as {settings.delegation or 'nobody'} ({client}), for {identity.scope}"
+        )
+        try:
+            identity.prove(subject)
+        except SyncError as error:
+            self._unheard.add(subject)
+            self._is_mute = isinstance(
+                error, Misconfigured
+            )  # IAM signs for nobody: others would say the same
+            return Check(name, FAILED, f"{tried}: {error}", self._delegation_fix(subject, error))
+        return Check(name, OK, tried)
+
+    def _delegation_fix(self, subject: str, error: SyncError) -> str:
+        settings, identity = self._ours.settings, self._ours.identity
+        project = f"--project={settings.project or 'PROJECT'}"
+        match error:
+            case Transient():
+                return _AGAIN
+            case Misconfigured():
+                return (
+                    f"gcloud services enable iamcredentials.googleapis.com {project} && "
+                    f"gcloud iam service-accounts add-iam-policy-binding {settings.delegation} {project} "
+                    f"--role=roles/iam.serviceAccountTokenCreator --member=serviceAccount:{settings.delegation}"
+                )
+            case AccessLost() if not settings.delegation:
+                return (
+                    "set SYNC_DELEGATION, or share the calendar with the worker's account, without a subject"
+                )
+            case AccessLost() if "invalid_grant" in str(error):
+                return f"https://admin.google.com/ac/users : restore {subject}, or correct the calendar's subject"
+        client = settings.delegation_client or f"the uniqueId of {settings.delegation}"
+        scope = identity.scope if identity else ""
+        return f"https://admin.google.com/ac/owl/domainwidedelegation : client id {client}, scope {scope}"
 
     # --- calendars ---
 
@@ -249,6 +315,9 @@ class _Deployment:
         name = f"calendar {wanted.name}"
         if wanted.paused:
             yield Check(name, SKIPPED, "it is paused")
+            return
+        if self._is_mute or wanted.calendar.subject in self._unheard:
+            yield Check(name, SKIPPED, "nobody lets us speak to Google as we would")
             return
         whose = f"as {wanted.calendar.subject}" if wanted.calendar.subject else "as ourselves"
         try:
@@ -261,21 +330,12 @@ class _Deployment:
         yield self._channel(wanted)
 
     def _read_fix(self, wanted: _Wanted, error: Exception) -> str:
-        settings = self._ours.settings
         match error:
-            case AccessLost() if not wanted.calendar.subject:
-                return (
-                    "share the calendar with the worker's account (terraform output worker_account): in Google "
-                    "Calendar, Settings, Share with specific people, See all event details"
-                )
-            case AccessLost() if not settings.delegation:
-                return (
-                    "set SYNC_DELEGATION, or share the calendar with the worker's account, without a subject"
-                )
             case AccessLost():
+                whom = wanted.calendar.subject or "the worker's account (terraform output worker_account)"
                 return (
-                    f"let {wanted.calendar.subject} see the calendar; and in the Admin console, Security, API "
-                    "controls, Domain-wide delegation, allow the account in SYNC_DELEGATION what the settings need"
+                    f"https://calendar.google.com/calendar/r/settings : share the calendar with {whom}, who is to "
+                    "see all event details"
                 )
             case RateLimited() | Transient():
                 return _AGAIN
