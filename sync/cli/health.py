@@ -29,9 +29,9 @@ _FIXES: Mapping[str, str] = {
     " `python -m sync retry`",
     "transient": f"see its status page; it is asked again by itself, or now with {_RETRY}",
     "timeout": f"see its status page; it is asked again by itself, or now with {_RETRY}",
-    "refused": "see docs/providers/{provider}.md for what it takes; change the event or the settings, then"
+    "refused": "see docs/providers for what {provider} takes; change the event or the settings, then"
     f" {_RETRY}",
-    "unsupported": "see docs/providers/{provider}.md for what it cannot express: nothing else is wrong",
+    "unsupported": "see docs/providers for what {provider} cannot express: nothing else is wrong",
     "gone": f"give the event a new conference; if this one is there again, {_RETRY}",
 }
 _OTHERWISE = f"it is tried again by itself, or now with {_RETRY}"

@@ -19,7 +19,7 @@ class Progress:
         self._done = 0
         self._began = time.monotonic()
         self._told_at = 0.0
-        self._moves = sys.stderr.isatty()
+        self._moves = say.takes_codes(sys.stderr)
 
     def __enter__(self) -> Self:
         return self

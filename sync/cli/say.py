@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TextIO
 
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _COLOURS = {"✗": 31, "!": 33, "✓": 32, "~": 33, "-": 31, "=": 32, "?": 35}
@@ -59,10 +60,15 @@ def width() -> int:
     return max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((100, 24)).columns))
 
 
+def takes_codes(stream: TextIO) -> bool:
+    """Whether a person sees it at a terminal, and has not asked for plain text (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
 def marked(mark: str) -> str:
-    """A mark, in colour where a person sees it and has not asked for none."""
+    """A mark, in colour where that can be seen."""
     colour = _COLOURS.get(mark)
-    if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+    if colour is None or not takes_codes(sys.stdout):
         return mark
     return f"\x1b[{colour}m{mark}\x1b[0m"
 

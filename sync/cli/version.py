@@ -7,10 +7,10 @@ from sync.version import VERSION
 
 
 def main(argv: list[str]) -> int:
-    """Print the version; the exit code is 0."""
+    """Print it. Exit code 0, 2 for wrong arguments."""
     parser = Parser(
         "version",
-        "Say which version this is.",
+        "Say which version this is. Exit code 0; 2 for wrong arguments.",
         ["python -m sync version", "python -m sync version --json"],
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -58,3 +58,13 @@ def test_the_map_of_the_house_names_every_room() -> None:
     rooms = {path.stem for path in (ROOT / "sync").iterdir() if not path.name.startswith(("_", "."))}
     words = set(re.findall(r"\w+", sync.__doc__ or ""))
     assert rooms - words - {"version"} == set()
+
+
+def test_the_readmes_map_names_every_room_and_every_verb() -> None:
+    from sync.cli.verbs import VERBS
+
+    _, _, mapped = (ROOT / "README.md").read_text().partition("## Map of the house")
+    rooms = {path.name for path in (ROOT / "sync").iterdir() if not path.name.startswith(("_", "."))}
+    assert {room for room in rooms if f"{room}`" not in mapped and f"{room}/`" not in mapped} == set()
+    (listed,) = re.findall(r"`python -m sync` (\w+(?: · \w+)*)", mapped)
+    assert sorted(listed.split(" · ")) == sorted(VERBS)

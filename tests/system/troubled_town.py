@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from sync.channel import Key, Keys, calendar_key
 from sync.cli.demo.conference_service import ConferenceService
 from sync.errors import Transient
 from sync.google.calendar import GoogleCalendar
+from sync.local.sqlite import SqliteStore
 from sync.one_pass import one_pass
 from sync.ports import CalendarId, Outside, Store, WiredCalendar
 from sync.simulator import Simulator
 from tests.clock import ManualClock
-from tests.passes.conftest import KEY, ME, MemoryQueue, Town
+from tests.passes.conftest import KEY, LEASE_S, ME, MemoryQueue, Town
 
 ROOT = Path(__file__).parents[2]
 HOUR = 3600.0
@@ -142,3 +143,17 @@ class TroubledTown(Town):
             text=True,
             timeout=60,
         )
+
+
+@contextmanager
+def town_in(folder: Path) -> Iterator[TroubledTown]:
+    """One over SQLite, whose file is there."""
+    path = folder / "store.db"
+    environ = {"SYNC_STORE": f"sqlite:{path}", "SYNC_QUEUE": "local"}
+
+    def build(clock: ManualClock) -> tuple[Store, Wire]:
+        store = SqliteStore(str(path), lease_s=LEASE_S, margin_s=20.0, grace_s=60.0, clock=clock)
+        return store, store.wire
+
+    with Simulator(clock="frozen") as simulator, ConferenceService() as service:
+        yield TroubledTown(simulator, service, environ, build)
