@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sync.cli import history, say
 from sync.cli.desk import Desk, answer
-from sync.cli.since import FORMS, Since, since
+from sync.cli.since import FORMS, Since, past, since
 from sync.cli.verbs import Parser
 from sync.conference import Conference
 from sync.errors import Transient
@@ -145,7 +145,7 @@ def _tail(desk: Desk, what: str | None, begin: Since | None, wait: Wait | None, 
     conference = desk.conference(what) if what else None
     only_of = str(conference.key) if conference else ""
     only_in = desk.named(what).key if what and conference is None else ""
-    follower = Follower(desk.store, begin(desk.now) if begin else desk.now, desk.settings.times.lease)
+    follower = Follower(desk.store, past(begin, desk.now) if begin else desk.now, desk.settings.times.lease)
     silent = False
     while True:
         try:
