@@ -13,6 +13,7 @@ import pytest
 
 from sync.cli import verbs
 from sync.cli.verbs import VERBS
+from tests.cli_page import commands, sections
 
 ROOT = Path(__file__).parents[2]
 NEVER_FOR_HELP = {"googleapiclient", "grpc", "google.auth", "google.cloud.firestore", "cryptography", "flask"}
@@ -91,6 +92,23 @@ def test_an_unknown_verb_is_told_with_the_nearest(capsys: Capture) -> None:
     problem, hint = capsys.readouterr().err.splitlines()
     assert "'status'" in problem
     assert hint.startswith("hint: ")
+
+
+# --- docs/cli.md; its commands are run in tests/system/test_cli_page.py ---
+
+
+def test_every_verb_is_on_the_page_in_its_order_and_no_other() -> None:
+    assert list(sections()) == list(VERBS)
+    assert [verb for verb, text in sections().items() if not commands(text)] == []
+
+
+@every_verb
+def test_the_page_and_the_help_say_the_same_exit_codes(verb: str, capsys: Capture) -> None:
+    told = re.split("exit code", helped(verb, capsys), maxsplit=1, flags=re.IGNORECASE)[1]
+    (listed,) = re.findall(r"^Exit code ((?:.+\n)+)", sections()[verb], re.MULTILINE)
+    said = re.split(r"\n\n", told)[0]
+    assert set(re.findall(r"\*\*(\d+)\*\*", listed)) == set(re.findall(r"(?<![\w.])\d+(?= |;|\.|,|$)", said))
+    assert {str(each.code) for each in commands(sections()[verb])} <= set(re.findall(r"\d+", listed))
 
 
 # --- What is imported, for which ---

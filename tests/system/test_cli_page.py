@@ -9,7 +9,6 @@ import builtins
 import io
 import json
 import re
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -22,38 +21,15 @@ import pytest
 from sync.cli import verbs
 from sync.cli.verbs import VERBS
 from sync.one_pass import one_pass
-from tests.passes.conftest import KEY
+from tests.cli_page import Shown, commands, sections
+from tests.passes.conftest import KEY, ME
 from tests.system.troubled_town import WEBHOOK, TroubledTown, town_in
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
 
 # They last: they are run there.
 ELSEWHERE = {"demo": "tests/system/test_demo.py", "simulator": "tests/simulator/test_command.py"}
 LINE_BY_LINE = ("tail",)
-
-
-def sections() -> dict[str, str]:
-    found = re.findall(r"^## `(\w+)`.*?\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    return dict(found)
-
-
-class Shown:
-    """One command of the page, the exit code and the output that it shows."""
-
-    def __init__(self, block: str) -> None:
-        command, _, self.output = block.partition("\n")
-        line, _, code = command.removeprefix("$ ").partition("  # exit code ")
-        self.argv = shlex.split(line)[3:]
-        self.code = int(code or 0)
-        assert line.startswith("python -m sync ")
-
-
-def commands(text: str) -> list[Shown]:
-    blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [
-        Shown(each) for block in blocks for each in re.split(r"^(?=\$ )", block, flags=re.MULTILINE) if each
-    ]
 
 
 # --- The story ---
@@ -182,22 +158,6 @@ def words(text: str) -> str:
 # --- The page ---
 
 
-def test_every_verb_is_on_the_page_in_its_order_and_no_other() -> None:
-    assert list(sections()) == list(VERBS)
-    assert [verb for verb, text in sections().items() if not commands(text)] == []
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_page_and_the_help_say_the_same_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        verbs.main([verb, "--help"])
-    told = re.split("exit code", capsys.readouterr().out, maxsplit=1, flags=re.IGNORECASE)[1]
-    (listed,) = re.findall(r"^Exit code ((?:.+\n)+)", sections()[verb], re.MULTILINE)
-    said = re.split(r"\n\n", told)[0]
-    assert set(re.findall(r"\*\*(\d+)\*\*", listed)) == set(re.findall(r"(?<![\w.])\d+(?= |;|\.|,|$)", said))
-    assert {str(each.code) for each in commands(sections()[verb])} <= set(re.findall(r"\d+", listed))
-
-
 def test_every_command_of_the_page_answers_as_it_shows(at_a_terminal: list[Ran]) -> None:
     assert {ran.verb for ran in at_a_terminal} | ELSEWHERE.keys() == VERBS.keys()
     for ran in at_a_terminal:
@@ -218,6 +178,14 @@ def test_programs_get_one_object_and_nothing_else(by_a_program: list[Ran]) -> No
         assert len(lines) == 1 or ran.verb in LINE_BY_LINE, ran.out
         assert all(isinstance(json.loads(line), dict) for line in lines)
         assert "\x1b" not in ran.out + ran.err
+
+
+def test_no_verb_tells_what_somebody_wrote_or_where_people_meet(
+    at_a_terminal: list[Ran], by_a_program: list[Ran]
+) -> None:
+    for ran in at_a_terminal + by_a_program:
+        for private in ("Planning", "Review", "Another title", ME, "/j/conf-"):
+            assert private not in ran.out + ran.err, ran.shown.argv
 
 
 def test_what_is_not_run_here_is_run_elsewhere() -> None:

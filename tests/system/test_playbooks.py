@@ -21,7 +21,6 @@ import urllib3
 
 import sync.wiring
 from sync.cli.demo.conference_service import ConferenceService
-from sync.cli.verbs import VERBS
 from sync.local.sqlite import SqliteStore
 from sync.simulator import Simulator
 from tests.passes.conftest import KEY, LEASE_S
@@ -304,13 +303,6 @@ def run(town: Deployment, command: list[str]) -> tuple[int, str]:
     named = {"CALENDAR": "me", "CONFERENCE": town.conference()}
     done = town.run(*(named.get(word, word) for word in command))
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
-
-
-_ALL = [line for alert in FAULTS for title in (LOOK, MEND, MENDED) for line in commands(alert, title)]
-_UNKNOWN = {line[0] for line in _ALL} - VERBS.keys()
-pytestmark = pytest.mark.skipif(
-    bool(_UNKNOWN), reason=f"python -m sync does not have these verbs yet: {_UNKNOWN}"
-)
 
 
 def test_every_playbook_is_tried() -> None:
