@@ -79,6 +79,21 @@ def test_one_calendar_that_always_fails_does_not_keep_the_others_awake(
     assert town.calls("delete") == {}
 
 
+def test_a_calendar_that_refuses_us_is_asked_less_and_less_and_at_least_every_six_hours(town: Town) -> None:
+    town.act("change_role", user=ME, role="none", calendar=ME)
+    town.fault(where="events.list", status=404, times=0)
+    waits = []
+    for _ in range(12):
+        before = town.listings()
+        town.look()
+        assert town.listings() == before + 1
+        record = town.store.calendar(town.key)
+        assert record is not None
+        waits.append(record.due_at - town.clock.now())
+        town.clock.advance(waits[-1])
+    assert waits == pytest.approx([min(60.0 * 2**number, town.policy.sweep_s) for number in range(12)])
+
+
 def test_a_calendar_that_refused_once_is_asked_again_before_anything_is_deleted(town: Town) -> None:
     town.act("change_role", calendar=YOU, user=ME, role="writer")
     other = town.enrol(YOU)

@@ -301,9 +301,11 @@ class Story:
         self.tasks.create(Task(f"asked {self._asked}", ask, enrolment.written(asked), asked.asked_at))
 
     def _fulfil(self, process: Process, outside: Outside, task: Task) -> None:
-        fulfil = enrol.enrol if task.kind == Ask.ENROL else enrol.withdraw
         asked = enrolment.read_again(task.subject)
-        fulfil(outside, self.policy, KEY, Keys((KEY,)), asked, process.name)
+        if task.kind == Ask.ENROL:
+            enrol.enrol(outside, self.policy, KEY, Keys((KEY,)), asked, process.name)
+        else:
+            enrol.withdraw(outside, self.policy, asked, process.name)
         self._carry_notifications()
 
     # --- the deployment ---

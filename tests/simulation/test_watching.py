@@ -34,6 +34,19 @@ def test_every_vigil_keeps_every_promise() -> None:
         "log access_lost",
     ):
         assert said[happened], happened
+    told = "\n".join(word for each in endings for word in each.words)
+    for told_of in (
+        "the webhook is down",
+        "k2 is added",
+        "k1 is removed",
+        r"the grant of \S+ dies",
+        r"the grant of \S+ is back",
+        r"\S+ is paused",
+        r"\S+ is wired again",
+        r"converge \d+: calendar.watch dies after it",
+        r"converge \d+: calendar.stop is refused",
+    ):
+        assert re.search(told_of, told), told_of
 
 
 def test_a_seed_tells_the_same_vigil_again() -> None:

@@ -12,18 +12,18 @@ class Fate(StrEnum):
     """What becomes of one call."""
 
     DIES_BEFORE = "dies before it"
-    DIES_AFTER = "dies after it"
-    DIES_LANDING_LATER = "dies, and it lands later"
     FREEZES = "freezes before it"
-    FREEZES_AFTER = "freezes after it"
     REFUSED = "is refused"
     ANSWER_LOST = "takes effect, and the answer is lost"
+    DIES_AFTER = "dies after it"
+    FREEZES_AFTER = "freezes after it"
+    DIES_LANDING_LATER = "dies, and it lands later"
     LANDS_LATER = "gives up waiting, and it lands later"
 
 
 _EVERYWHERE = (Fate.DIES_BEFORE, Fate.FREEZES, Fate.REFUSED, Fate.ANSWER_LOST)
 _WRITES = (*_EVERYWHERE, Fate.DIES_AFTER)
-FATES: dict[str, tuple[Fate, ...]] = {
+FATES: dict[str, tuple[Fate, ...]] = {  # of a story
     "calendar": _EVERYWHERE,
     "store": (*_WRITES, Fate.FREEZES_AFTER),
     "queue": _WRITES,
@@ -53,7 +53,7 @@ class Weather:
         draw = rng.random()
         if not self.rates:
             return None
-        for fate in FATES[door]:
+        for fate in Fate:
             draw -= self.rates.get((door, fate), 0.0)
             if draw < 0:
                 return fate
