@@ -23,6 +23,11 @@ def interval_s(wanted_s: float, subjects: Iterable[str]) -> float:
     return max(wanted_s, users.total() * _PACE_S, max(users.values(), default=0) * _USERS_PACE_S)
 
 
+def pause_s(requests: int) -> float:
+    """How long whoever has made so many requests as one user is to make none, on the average."""
+    return requests * _USERS_PACE_S
+
+
 def spread(subjects: Sequence[str], run_s: float = RUN_S) -> list[float | None]:
     """When to look at each, in seconds from now; None: not in this run. Those who come first go first."""
     project_s, users_s = 0.0, defaultdict[str, float](float)

@@ -151,6 +151,9 @@ def _under_lease(tenure: Tenure, report: _Report) -> PassOutcome:
     except SyncError as error:
         _give_back(tenure, error)
         raise
+    except KeyboardInterrupt:  # a person ends it: whoever is next need not wait for the lease to end
+        _hand_over(tenure)
+        raise
 
 
 def _rounds(tenure: Tenure, report: _Report) -> PassOutcome:

@@ -125,6 +125,7 @@ class CalendarRecord:
     due_at: float = 0.0  # when to look again, at the latest
     work_at: float | None = None  # when the next of its conferences or doubted links needs a look
     listed_at: float = 0.0  # the start of the last listing that was recorded
+    full_at: float = 0.0  # ... and of the last one that was a full one
     access_role: str = ""
     failures: int = 0  # passes failed in a row
     failed: str = ""  # why the last of them failed

@@ -101,6 +101,7 @@ def calendar_document(record: CalendarRecord) -> Document:
         "due_at": record.due_at,
         "work_at": record.work_at,
         "listed_at": record.listed_at,
+        "full_at": record.full_at,
         "access_role": record.access_role,
         "failures": record.failures,
         "failed": record.failed,
@@ -133,6 +134,7 @@ def calendar_record(document: Document) -> CalendarRecord:
         due_at=stored["due_at"],
         work_at=stored["work_at"],
         listed_at=stored["listed_at"],
+        full_at=stored.get("full_at", 0.0),
         access_role=stored["access_role"],
         failures=stored["failures"],
         failed=stored.get("failed", ""),
@@ -629,10 +631,12 @@ def knocked(record: CalendarRecord, lease_s: float) -> CalendarRecord:
 def advanced(record: CalendarRecord, progress: Progress, now: float) -> CalendarRecord:
     """The pass has come this far. What it says nothing about stays."""
     deletions = record.deletions if progress.deleted_at is None else (*record.deletions, progress.deleted_at)
+    listed_at = record.listed_at if progress.listed_at is None else progress.listed_at
     return replace(
         record,
         bookmark=progress.bookmark or record.bookmark,
-        listed_at=record.listed_at if progress.listed_at is None else progress.listed_at,
+        listed_at=listed_at,
+        full_at=listed_at if progress.starts_over else record.full_at,
         access_role=record.access_role if progress.access_role is None else progress.access_role,
         work_at=soonest(record.work_at, progress.work_at),
         deletions=decide.recent(deletions, now),

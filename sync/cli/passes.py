@@ -29,6 +29,7 @@ class Looked:
     outcome: str  # done, frozen, failed, asked (nobody waited), or not yet
     why: str = ""
     items: int = 0
+    requests: int = 0  # to the Calendar API, where this machine has made them
     codes: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> Mapping[str, object]:
@@ -36,7 +37,7 @@ class Looked:
 
 
 def look(desk: Desk, record: CalendarRecord, wait_s: float, waiting: Waiting) -> Looked:
-    """Have this calendar looked at now, and wait so long for it."""
+    """Have this calendar looked at now, and wait for it, so long after each sign of a worker."""
     asked_at = desk.store.now()
     if desk.works_here:
         return _here(desk, record, asked_at, waiting)
@@ -59,6 +60,7 @@ def _here(desk: Desk, record: CalendarRecord, asked_at: float, waiting: Waiting)
         for each in told:
             if each["message"] == "pass":
                 looked.items += each.get("items", 0)
+                looked.requests += each.get("calendar_requests", 0)
                 looked.codes.update(each.get("codes", {}))
         now = desk.store.calendar(record.key)
         _judge(looked, now, asked_at, problem)
@@ -79,10 +81,14 @@ def _elsewhere(
     desk: Desk, record: CalendarRecord, asked_at: float, wait_s: float, waiting: Waiting
 ) -> Looked:
     looked, until = Looked("asked" if not wait_s else "not yet"), time.monotonic() + wait_s
+    seen_at = record.lease.renewed_at
     while looked.outcome == "not yet" and time.monotonic() < until:
         waiting()
         time.sleep(min(_POLL_S, max(0.0, until - time.monotonic())))
-        _judge(looked, desk.store.calendar(record.key), asked_at, "")
+        now = desk.store.calendar(record.key)
+        _judge(looked, now, asked_at, "")
+        if now is not None and now.lease.renewed_at > seen_at:
+            seen_at, until = now.lease.renewed_at, time.monotonic() + wait_s
     if looked.outcome == "not yet":
         looked.why = "the worker has not looked within that time: python -m sync status says why, or wait"
     return looked

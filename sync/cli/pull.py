@@ -23,7 +23,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("calendar", metavar="CALENDAR", help="its label, key or id")
     parser.add_argument("--full", action="store_true", help="list it in full")
     parser.add_argument(
-        "--wait", type=float, default=_WAIT_S, metavar="S", help="seconds to wait for the worker (120)"
+        "--wait",
+        type=float,
+        default=_WAIT_S,
+        metavar="S",
+        help="seconds to wait for a sign of the worker (120)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args(argv)

@@ -19,6 +19,8 @@ Since = Callable[[float], float]
 
 def since(text: str) -> Since:
     """For argparse: what tells the moment, in seconds since the epoch, once it is known what time it is now."""
+    if text == "now":
+        return lambda now: now
     if ago := _AGO.fullmatch(text):
         length_s = int(ago[1]) * _UNITS_S[ago[2]]
         return lambda now: now - length_s

@@ -19,6 +19,7 @@ VERBS = {
     "pull": ("sync.cli.pull", "have one calendar looked at now"),
     "retry": ("sync.cli.retry", "have what waits after a failure tried now"),
     "replay": ("sync.cli.replay", "have done again what was due since a time"),
+    "backfill": ("sync.cli.backfill", "have all that calendars hold looked at anew, and brought in step"),
     "holds": ("sync.cli.holds", "list, approve or reject deletions that wait for a person"),
     "config": ("sync.cli.config", "say what is wrong with the settings, before the doors do"),
     "doctor": ("sync.cli.doctor", "try the deployment, or a provider, and say what to do"),

@@ -55,6 +55,7 @@ CALENDARS = st.builds(
     due_at=TIMES,
     work_at=MAYBE_TIMES,
     listed_at=TIMES,
+    full_at=TIMES,
     access_role=TEXTS,
     failures=COUNTS,
     failed=TEXTS,
@@ -334,6 +335,12 @@ def test_a_closing_is_the_last_word_and_gives_the_lease_back() -> None:
         frozen="",
         access_role="reader",
     )
+
+
+def test_only_a_full_listing_counts_as_one() -> None:
+    full = records.advanced(CALENDAR, Progress(listed_at=5.0, starts_over=True), now=10.0)
+    changes = records.advanced(full, Progress(listed_at=7.0), now=10.0)
+    assert [(each.listed_at, each.full_at) for each in (full, changes)] == [(5.0, 5.0), (7.0, 5.0)]
 
 
 def test_a_pass_that_did_not_finish_has_served_nothing_and_forgets_no_work() -> None:
