@@ -11,7 +11,7 @@ demo: .venv/.run ## watch one day of meetings and their conferences (ARGS="--hea
 	@$(BIN)/python -m sync demo $(ARGS)
 
 test: .venv/.dev .venv/.node ## run every test (ARGS=tests/unit narrows it)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 soak: .venv/.dev ## tell very many stories of faults (SEEDS=100000 FIRST=0 PROCESSES=2)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0) \
