@@ -19,6 +19,7 @@ import pytest
 from google.cloud.firestore import Client
 
 from sync import records
+from sync.cli import verbs
 from sync.cli.demo.conference_service import ConferenceService
 from sync.google.firestore import FirestoreStore
 from sync.local.sqlite import SqliteStore
@@ -317,6 +318,28 @@ def test_whoever_follows_is_told_the_same_of_both_stores(answers: Callable[[str,
     assert told[0] == told[1]
     assert [each.get("code", each["record"]) for each in told[0]][-2:] == ["quarantined", "pass"]
     assert [each["changed"] for each in told[0] if each["record"] == "event"] == [[], ["title"]]
+
+
+@pytest.mark.timeout(300)
+def test_who_only_looks_asks_firestore_for_nothing_but_reading(
+    answers: Callable[[str, str], Answers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = answers("quarantined conference", "firestore").town
+    with Wire(town.environ["FIRESTORE_EMULATOR_HOST"]).open() as wire:
+        for name, value in {**town.environ, "FIRESTORE_EMULATOR_HOST": wire.host}.items():
+            monkeypatch.setenv(name, value)
+        for argv in (
+            ["status", ME],
+            ["explain", "demo:conf-001"],
+            ["tail", "--since", "1d", "--no-follow"],
+            ["plan"],
+            ["holds", "list"],
+            ["watch", "list"],
+        ):
+            asked = len(wire.requests)
+            assert verbs.main(argv) in (0, 1, 2)
+            assert len(wire.requests) > asked
+    assert set(wire.requests) <= {"BatchGetDocuments", "RunQuery", "RunAggregationQuery"}
 
 
 def _without_chance(told: Answers) -> list[str]:
