@@ -31,7 +31,8 @@ _ROOT = "https://www.googleapis.com"
 _PATH = "/oauth2/v3/certs"  # RFC 7517; accounts.google.com/.well-known/openid-configuration, `jwks_uri`
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 _TOKEN_MOST = 4096  # characters
-_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+# Only ASCII: in lower case, letters of other scripts may turn into those of somebody else's address.
+_ADDRESS = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,255}")
 _LEEWAY_S = 30.0  # how far clocks may differ
 _ASK_AGAIN_S = 60.0
 _MAX_AGE = re.compile(r"max-age=(\d{1,7})", re.ASCII)
@@ -88,7 +89,7 @@ class GoogleTokens:
         address, organization = claims.get("email"), claims.get("hd", "")
         if claims.get("email_verified") is not True or not isinstance(address, str):
             raise Rejected("without an address that was verified")
-        if not _ADDRESS.fullmatch(address) or not isinstance(organization, str):
+        if not isinstance(organization, str) or not (_ADDRESS.fullmatch(address) and organization.isascii()):
             raise Rejected("without an address")
         return Person(address.lower(), organization)
 

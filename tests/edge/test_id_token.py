@@ -1,5 +1,6 @@
 """Only a token that Google signed for us, for a verified address, now, speaks for anybody."""
 
+import hmac
 import json
 import threading
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,7 +71,13 @@ WRONG: dict[str, dict[str, Any]] = {
     "no address": {"email": None},
     "an address that is none": {"email": "ada"},
     "two addresses": {"email": "ada@example.com bob@example.com"},
+    "an address whose letters are others in lower case": {
+        "email": "ada@\u212aelvin.example"
+    },  # a Kelvin sign
+    "an address with a letter that only looks alike": {"email": "ada@ex\u0430mple.com"},
+    "an address with an end that nobody sees": {"email": "ada@example.com\u200b"},
     "an organization that is none": {"hd": ["example.com"]},
+    "an organization with a letter that only looks alike": {"hd": "ex\u0430mple.com"},
 }
 
 
@@ -83,6 +91,23 @@ def test_clocks_may_differ_a_little(town: Town) -> None:
     now = int(town.clock.now())
     assert town.tokens.person(town.token(exp=now - 29)).address == ADA
     assert town.tokens.person(town.token(iat=now + 29)).address == ADA
+
+
+def public_forms(signer: Signer) -> dict[str, bytes]:
+    """What everybody has of a key, as a verifier that lets the token choose might take it for a secret."""
+    public = signer.key.public_key()
+    return {
+        "as PEM": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        "as DER": public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        "its modulus": public.public_numbers().n.to_bytes(256, "big"),
+        "nothing": b"",
+    }
+
+
+def with_shared_secret(told: dict[str, Any], secret: bytes) -> str:
+    header = json.dumps({"alg": "HS256", "kid": K1.id}).encode()
+    signed = f"{part(header)}.{part(json.dumps(told).encode())}"
+    return f"{signed}.{part(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
 
 def forged() -> dict[str, str]:
@@ -102,7 +127,11 @@ def forged() -> dict[str, str]:
         "half a signature": f"{header}.{said}.{signature[:100]}",
         "a signature of one character": f"{header}.{said}.A",
         "no signature, and saying so": f"{unsigned}.{said}.A",
-        "the public key as a shared secret": K1.token(claims(clock.now), alg="HS256"),
+        "signed as we want it, and saying otherwise": K1.token(claims(clock.now), alg="HS256"),
+        **{
+            f"the public key as a shared secret, {how}": with_shared_secret(claims(clock.now), secret)
+            for how, secret in public_forms(K1).items()
+        },
         "another algorithm": K1.token(claims(clock.now), alg="RS512"),
         "no algorithm": K1.token(claims(clock.now), alg=None),
         "no key": K1.token(claims(clock.now), kid=None),

@@ -19,6 +19,7 @@ from sync.settings import Times
 from tests.edge.conftest import KEY, ROOT
 
 CALENDAR = calendar_key(b"salt", "me@example.com")
+OTHER_CALENDAR = calendar_key(b"salt", "you@example.com")
 CHANNEL = "0123456789abcdef0123456789abcdef"
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 def token(key: Key = KEY, calendar: str = CALENDAR, channel: str = CHANNEL, life_s: float = 3600) -> str:
     return mint(key, channel, calendar, int(time.time() + life_s))
+
+
+def later(token: str) -> str:
+    """The same, made to last for another year."""
+    *before, expires_at, mac = token.split(".")
+    return ".".join([*before, str(int(expires_at) + 365 * 86400), mac])
 
 
 def push(state: str = "exists", **changes: str | None) -> dict[str, str]:
@@ -99,6 +106,10 @@ REFUSED = {
     "a forged token": {"X_Goog_Channel_Token": token(Key("k1", bytes(32)))},
     "an expired token": {"X_Goog_Channel_Token": token(life_s=-1)},
     "a token of another channel": {"X_Goog_Channel_Token": token(channel="f" * 32)},
+    "a token with another calendar put in": {
+        "X_Goog_Channel_Token": token().replace(CALENDAR, OTHER_CALENDAR)
+    },
+    "a token with a later end put in": {"X_Goog_Channel_Token": later(token(life_s=-1))},
     "another channel id": {"X_Goog_Channel_ID": "f" * 32},
     "no channel id": {"X_Goog_Channel_ID": None},
     "a channel id of 65 characters": {"X_Goog_Channel_ID": "f" * 65},

@@ -114,6 +114,13 @@ def test_who_is_of_another_domain_is_refused_before_anything_is_read(door: Door)
         (Person("ada@example.com", "example.net"), False),
         (Person("ada@sub.example.com", "example.com"), False),
         (Person("ada@example.net", "example.com"), False),
+        (Person("ada@example.com.evil.net", "example.com.evil.net"), False),
+        (Person("ada@evil-example.com", "evil-example.com"), False),
+        (Person("ada@example.com", "example.com.evil.net"), False),
+        (Person("ada@example.com.", "example.com."), False),
+        (Person("ada@com", "com"), False),
+        (Person("ada@ex\u0430mple.com", "ex\u0430mple.com"), False),  # a letter that only looks alike
+        (Person("ada@", ""), False),
         (Person("ada@gmail.com", ""), False),
         (Person('"ada@example.com"@example.net', "example.com"), False),
     ],
