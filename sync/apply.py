@@ -40,10 +40,7 @@ from sync.write_back import Copies, Written, is_outdated, write_back
 _BATCH = 50  # conferences read at a time
 _CALLS = 500  # provider calls of one pass
 _LOOKS = 3  # at one conference in one pass
-_SPREAD, _SPREAD_S = (
-    0.25,
-    120.0,
-)  # of a pause, and at most: those that wait for its end do not come all at once
+_SPREAD, _SPREAD_S = 0.25, 120.0  # of a pause, and at most: not all that wait for its end come at once
 _ABANDONED_S = 30 * 86400.0  # nobody brings an event back then: Google keeps deleted ones for about a month
 _SLACK_S = 2.0  # beyond a provider call's own bound: for the write that settles it
 
