@@ -150,9 +150,7 @@ def _tail(desk: Desk, what: str | None, begin: Since | None, wait: Wait | None, 
     while True:
         try:
             for line in follower.news():
-                if line.calendar == (only_in or line.calendar) and line.conference == (
-                    only_of or line.conference
-                ):
+                if _is_about(line, only_in, only_of):
                     print(json.dumps(_told(desk, line)) if as_json else _said(desk, line), flush=True)
             silent = False
         except Transient as error:
@@ -164,6 +162,11 @@ def _tail(desk: Desk, what: str | None, begin: Since | None, wait: Wait | None, 
         if wait is None:
             return 0
         wait(_POLL_S)
+
+
+def _is_about(line: Line, calendar: str, conference: str) -> bool:
+    """Empty: any."""
+    return calendar in ("", line.calendar) and conference in ("", line.conference)
 
 
 def _said(desk: Desk, line: Line) -> str:

@@ -1,6 +1,7 @@
 """How late a conference followed its event is told with the decision, and only where it can be known."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -134,6 +135,39 @@ def test_one_record_tells_what_a_pass_has_cost_however_often_it_went_round(
     assert verdict["calendar_requests"] == 2
     assert verdict["codes"]["updated"] == 2
     assert verdict["logging.googleapis.com/operation"]["last"]
+
+
+def test_every_decision_has_a_record_but_those_that_say_nothing_and_the_pass_counts_them_all(
+    town: Town, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    moved, gone = town.meet("c-1"), town.meet("c-2")
+    town.settle(hours=0.1)
+    town.meet("", title="Lunch")
+    town.act("move", event=moved, start=town.at(30), end=town.at(31))
+    town.act("delete", event=gone)
+    town.settle()
+    town.act("retitle", event=moved, title="Another")
+    town.acme.faults.append(Refused("422"))
+    town.look()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told: dict[str, Counter[str]] = {}
+    for line in lines:
+        if line["message"] == "decision":
+            told.setdefault(line["logging.googleapis.com/operation"]["id"], Counter())[line["code"]] += 1
+    passes = {
+        line["logging.googleapis.com/operation"]["id"]: Counter(line["codes"])
+        for line in lines
+        if line["message"] == "pass" and line.get("codes")
+    }
+    quiet = {"unchanged", "no_conference", "out_of_window"}
+    loud = {
+        operation: Counter({code: number for code, number in codes.items() if code not in quiet})
+        for operation, codes in passes.items()
+    }
+    assert {operation: codes for operation, codes in loud.items() if codes} == told
+    every = sum(passes.values(), Counter())
+    assert every.keys() >= {"updated", "no_conference", "deletion_waiting", "deleted", "quarantined"}
 
 
 def test_a_bug_ends_a_pass_with_a_record_too(town: Town, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
