@@ -1,9 +1,30 @@
 # One whole apply. Of what it leaves in the state, tests/terraform/test_applied.py asks the code itself whether it
-# would do: the doors' environment, the documents, the jobs.
+# would do: the doors' environment, rights, the documents, the jobs.
 
 mock_provider "google" { source = "./tests/mocks" }
 mock_provider "archive" {}
 mock_provider "time" {}
+
+override_resource {
+  target = google_service_account.this["build"]
+  values = { name = "projects/acme-meetings/serviceAccounts/build@acme-meetings.iam.gserviceaccount.com", email = "build@acme-meetings.iam.gserviceaccount.com" }
+}
+override_resource {
+  target = google_service_account.this["webhook"]
+  values = { name = "projects/acme-meetings/serviceAccounts/webhook@acme-meetings.iam.gserviceaccount.com", email = "webhook@acme-meetings.iam.gserviceaccount.com" }
+}
+override_resource {
+  target = google_service_account.this["worker"]
+  values = { name = "projects/acme-meetings/serviceAccounts/worker@acme-meetings.iam.gserviceaccount.com", email = "worker@acme-meetings.iam.gserviceaccount.com", unique_id = "117000000000000000001" }
+}
+override_resource {
+  target = google_service_account.this["dispatch"]
+  values = { name = "projects/acme-meetings/serviceAccounts/dispatch@acme-meetings.iam.gserviceaccount.com", email = "dispatch@acme-meetings.iam.gserviceaccount.com" }
+}
+override_resource {
+  target = google_artifact_registry_repository.images
+  values = { name = "calsync" }
+}
 
 variables {
   project_id = "acme-meetings"

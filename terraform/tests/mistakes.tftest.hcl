@@ -1,4 +1,4 @@
-# Each mistake is refused before anything is made, by a sentence that names it. Many at a time: each must be found.
+# Mistakes are refused before anything is made, all of them at once. What each is told: tests/terraform/test_variables.py.
 
 mock_provider "google" { source = "./tests/mocks" }
 mock_provider "archive" {}
@@ -33,49 +33,4 @@ run "each_of_these_is_refused" {
     var.channel_key_version, var.public_webhook, var.webhook_url, var.worker_url, var.webhook, var.worker,
     var.alert_emails, var.settle,
   ]
-}
-
-run "and_these" {
-  command = plan
-  variables {
-    conferences           = { providers = { zoom = { options = {} } } } # no use
-    calendars             = { a = { id = "primary" } }
-    prefix                = "cal"
-    enrol                 = { audiences = ["1234-add-on.apps.googleusercontent.com"], domains = ["@example.com"] }
-    channel_key_version   = 0
-    webhook               = { max_instances = 0 }
-    worker                = { min_instances = 5 } # and at most 4
-    notification_channels = ["ops"]
-  }
-  expect_failures = [
-    var.conferences, var.calendars, var.prefix, var.enrol, var.channel_key_version, var.webhook, var.worker,
-    var.notification_channels,
-  ]
-}
-
-run "a_name_that_the_worker_would_refuse_and_a_calendar_twice" {
-  command = plan
-  variables {
-    conferences = { providers = { "Zoom EMEA" = { use = "zoom" } } }
-    calendars   = { a = { id = "a@example.com" }, b = { id = "A@example.com" } }
-  }
-  expect_failures = [var.conferences, var.calendars]
-}
-
-run "a_secret_named_like_a_key_of_ours_and_a_subject_without_delegation" {
-  command = plan
-  variables {
-    conferences = { providers = { zoom = { use = "zoom", options = { key = { secret = "channel-key-odd" } } } } }
-    calendars   = { a = { id = "a@example.com", subject = "a@example.com" } }
-  }
-  expect_failures = [var.conferences, var.calendars]
-}
-
-run "a_secret_with_a_name_that_is_neither_short_nor_full_and_a_canary_that_is_not_wired" {
-  command = plan
-  variables {
-    canary      = "somewhere"
-    conferences = { providers = { zoom = { use = "zoom", options = { key = { secret = "Zoom_Secret" } } } } }
-  }
-  expect_failures = [var.conferences, var.canary]
 }

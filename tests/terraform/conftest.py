@@ -51,12 +51,6 @@ class Terraform:
         assert not check or done.returncode == 0, done.stdout[-8000:] + done.stderr[-8000:]
         return done
 
-    def value(self, expression: str, **variables: object) -> Any:
-        """What an expression is for these variables, without a state."""
-        given = [f"-var={name}={json.dumps(each)}" for name, each in (_VARIABLES | variables).items()]
-        said = self("console", *given, told=f"jsonencode({expression})\n").stdout
-        return json.loads(json.loads(said.strip().splitlines()[-1]))
-
 
 _ENVIRONMENT = os.environ | {
     "TF_IN_AUTOMATION": "1",
@@ -65,10 +59,6 @@ _ENVIRONMENT = os.environ | {
     "TF_REGISTRY_DISCOVERY_RETRY": "0",
     "TF_REGISTRY_CLIENT_TIMEOUT": "5",
     "CHECKPOINT_DISABLE": "1",
-}
-_VARIABLES: Mapping[str, object] = {
-    "project_id": "acme-meetings",
-    "conferences": {"providers": {"jitsi": {"use": "jitsi", "options": {}}}},
 }
 
 

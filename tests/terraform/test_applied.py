@@ -90,6 +90,58 @@ def test_keys_as_terraform_writes_them_are_read_with_the_newest_last(applied: Ap
     assert all(each["secret_data"] is None and each["secret_data_wo"] is None for each in versions)
 
 
+# --- Rights ---
+
+
+def test_each_account_has_rights_on_single_targets_and_no_others(applied: Applied) -> None:
+    """The whole of what is granted. The webhook may enqueue, and what enqueueing takes; nothing else."""
+    channel_keys = {
+        "secretmanager.secretAccessor: calsync-channel-key-even",
+        "secretmanager.secretAccessor: calsync-channel-key-odd",
+    }
+    enqueue = {"cloudtasks.enqueuer: calsync-SUFFIX", "iam.serviceAccountUser: dispatch"}
+    sources = (
+        "gcf-v2-sources-123456789012-europe-west1",  # where Cloud Functions copies the archive to
+        "acme-meetings-calsync-source-SUFFIX",
+    )
+    assert granted(applied) == {
+        "allUsers": {"run.invoker: calsync-webhook"},
+        "dispatch": {"run.invoker: calsync-worker"},
+        "webhook": enqueue | channel_keys,
+        "worker": enqueue
+        | channel_keys
+        | {
+            'datastore.user: project, if resource.name == "projects/acme-meetings/databases/calsync"',
+            "iam.serviceAccountTokenCreator: worker",
+            "secretmanager.secretAccessor: calsync-zoom",
+        },
+        "build": {
+            "artifactregistry.writer: calsync",
+            "logging.logWriter: project",
+            "storage.objectViewer: project, if "
+            + " || ".join(f'resource.name.startsWith("projects/_/buckets/{bucket}")' for bucket in sources),
+        },
+    }
+
+
+def granted(applied: Applied) -> dict[str, set[str]]:
+    """By member: each role and what it is for. A grant of another kind names no member, and fails here."""
+    targets = ("service_account_id", "repository", "secret_id", "name")
+    rights: dict[str, set[str]] = {}
+    for grant in (each["values"] for each in applied.resources if "_iam_" in each["type"]):
+        right = f"{grant['role']}: " + next((short(grant[key]) for key in targets if key in grant), "project")
+        for condition in grant.get("condition") or ():
+            right += f", if {condition['expression']}"
+        rights.setdefault(short(grant["member"]), set()).add(
+            re.sub(r"-[0-9a-f]{6}\b", "-SUFFIX", right.removeprefix("roles/"))
+        )
+    return rights
+
+
+def short(account: str) -> str:
+    return account.rpartition("/")[2].removeprefix("serviceAccount:").partition("@")[0]
+
+
 # --- Documents ---
 
 

@@ -1,46 +1,58 @@
 """The module is in shape, valid, refuses mistakes, and is destroyed in an order in which nothing is lost."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from tests.terraform.conftest import ROOT, Terraform
 
-pytestmark = pytest.mark.timeout(1500)  # each look at the providers' schemas takes seconds
+pytestmark = pytest.mark.timeout(900)  # each run looks at the providers' schemas, which takes seconds
 
+RUNS = {
+    path.name: re.findall(r'^run "(\w+)"', path.read_text(), re.MULTILINE)
+    for path in sorted((ROOT / "terraform/tests").glob("*.tftest.hcl"))
+}
 COUNTED = {"applied.tftest.hcl", "changes.tftest.hcl"}  # by test_applied.py and test_changes.py
-RUNS = sorted(path.name for path in (ROOT / "terraform/tests").glob("*.tftest.hcl"))
 
 
 def test_it_is_in_shape(terraform: Terraform) -> None:
-    assert terraform("fmt", "-check", "-diff", "-recursive").stdout == ""
+    assert replace(terraform, wrapper=())("fmt", "-check", "-diff", "-recursive").stdout == ""
 
 
 def test_it_is_valid(terraform: Terraform) -> None:
     terraform("validate")
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if name not in COUNTED])
-def test_every_run_passes(terraform: Terraform, name: str) -> None:
-    done = terraform("test", f"-filter=tests/{name}", check=False)
+def test_every_run_passes(terraform: Terraform) -> None:
+    names = RUNS.keys() - COUNTED
+    done = terraform("test", *(f"-filter=tests/{name}" for name in names), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    runs = re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests" / name).read_text(), re.MULTILINE)
-    assert re.findall(r'run "(\w+)"\.\.\. pass', done.stdout) == runs
+    passed = re.findall(r'run "(\w+)"\.\.\. pass', done.stdout)
+    assert sorted(passed) == sorted(run for name in names for run in RUNS[name])
 
 
 def test_there_are_many_runs() -> None:
-    texts = [(ROOT / "terraform/tests" / name).read_text() for name in RUNS]
-    assert sum(len(re.findall(r'^run "', text, re.MULTILINE)) for text in texts) >= 12
+    assert sum(len(runs) for runs in RUNS.values()) >= 12
 
 
 # --- The order of things ---
 
 
+@pytest.fixture(scope="module")
+def needs(terraform: Terraform) -> Mapping[str, set[str]]:
+    """What each resource needs."""
+    dot = terraform("graph").stdout
+    needs: dict[str, set[str]] = {node: set() for node in re.findall(r'"([^"]+)" \[label=', dot)}
+    for node, needed in re.findall(r'"([^"]+)" -> "([^"]+)"', dot):
+        needs[node].add(needed)
+    return needs
+
+
 def test_the_switch_depends_on_everything_so_that_it_is_made_last_and_removed_first(
-    terraform: Terraform,
+    needs: Mapping[str, set[str]],
 ) -> None:
-    needs = graph(terraform)
     reached: set[str] = set()
     open_ends = ["google_firestore_document.switch"]
     while open_ends:
@@ -53,21 +65,11 @@ def test_the_switch_depends_on_everything_so_that_it_is_made_last_and_removed_fi
     assert resources - reached == set(), "name these in depends_on of time_sleep.unwire"
 
 
-def test_the_webhook_and_the_worker_do_not_wait_for_each_other(terraform: Terraform) -> None:
+def test_the_webhook_and_the_worker_do_not_wait_for_each_other(needs: Mapping[str, set[str]]) -> None:
     """The worker creates tasks for itself: its address is known before it is made."""
-    needs = graph(terraform)
     worker, webhook = (f"google_cloudfunctions2_function.{door}" for door in ("worker", "webhook"))
     assert webhook not in needs[worker]
     assert worker not in needs[webhook]
-
-
-def graph(terraform: Terraform) -> dict[str, set[str]]:
-    """What each resource needs."""
-    dot = terraform("graph").stdout
-    needs: dict[str, set[str]] = {node: set() for node in re.findall(r'"([^"]+)" \[label=', dot)}
-    for node, needed in re.findall(r'"([^"]+)" -> "([^"]+)"', dot):
-        needs[node].add(needed)
-    return needs
 
 
 # --- As a part of somebody else's configuration ---
