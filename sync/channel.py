@@ -201,7 +201,7 @@ def due(channels: Sequence[Channel], now: float, wish: Wish) -> Due:
     the same. Google's name for the calendar is the same for all its channels: with that of another one it can be
     stopped, as soon as no call of it can be on its way any more.
     """
-    forget = tuple(each for each in channels if _is_over(each, now))
+    forget = tuple(each for each in channels if is_over(each, now))
     rest = [each for each in channels if each not in forget]
     running = [each for each in rest if each.state is ChannelState.OPEN]
     speaking = [each for each in running if _speaks(each, wish)]
@@ -237,6 +237,11 @@ def _left(channel: Channel, now: float) -> float:
     return (channel.expires_at - now) / max(channel.expires_at - channel.opened_at, 1.0)
 
 
-def _is_over(channel: Channel, now: float) -> bool:
-    """Lapsed. An opening was to last no longer than was asked for; of earlier versions' we do not know that."""
-    return now >= (channel.expires_at or channel.opened_at + _ANSWER_S)
+def is_over(channel: Channel, now: float) -> bool:
+    """Whether it has ended by itself: it lapsed, or its opening came to nothing."""
+    return now >= ends_at(channel)
+
+
+def ends_at(channel: Channel) -> float:
+    """When it ends by itself. An opening was to last no longer; of earlier versions' we do not know that."""
+    return channel.expires_at or channel.opened_at + _ANSWER_S

@@ -24,6 +24,7 @@ VERBS = {
     "config": ("sync.cli.config", "say what is wrong with the settings, before the doors do"),
     "doctor": ("sync.cli.doctor", "try the deployment, or a provider, and say what to do"),
     "enrol": ("sync.cli.enrol", "have a calendar looked after from now on, or no longer"),
+    "forget": ("sync.cli.forget", "erase what is known of a calendar"),
     "watch": ("sync.cli.watch", "list, renew, stop or adopt watch channels"),
     "inspect": ("sync.cli.inspect", "say which conferences the events in a file carry"),
     "version": ("sync.cli.version", "say which version this is"),

@@ -49,6 +49,7 @@ from tests.contract.store_contract import (
     link,
     put,
     record_of,
+    unwire,
 )
 
 CLOSING = Closing(due_at=0.0, work_at=None)
@@ -276,6 +277,50 @@ def test_that_a_calendar_was_withdrawn_is_kept_for_as_long_as_an_earlier_enrolme
     store.withdraw(CAL, 1000.0)
     kept = Client(project=project, database="sync").document(f"enrolled_calendars/{CAL}").get()
     assert kept.get("forget_at") == datetime.fromtimestamp(1000.0, UTC) + timedelta(days=90)
+
+
+@pytest.mark.parametrize("after_acting", [False, True])
+def test_who_is_killed_while_it_forgets_a_calendar_forgets_the_rest_when_it_is_asked_again(
+    store: FirestoreStore, wire: Wire, monkeypatch: pytest.MonkeyPatch, after_acting: bool
+) -> None:
+    """At each of its writes, before and after the effect."""
+    monkeypatch.setattr(firestore, "_FORGOTTEN_AT_ONCE", 1)
+    monkeypatch.setattr(firestore, "_MOST_WRITES", 9)
+    know(store, CAL, OTHER_CAL)
+    use = conference("x").refs[f"{CAL}.x"]
+    shared = replace(conference("shared"), refs={f"{CAL}.e": use, f"{OTHER_CAL}.e": use})
+    own = conference("own")
+    for cut in range(9):
+        store.tend(CAL, lambda _, __: CalendarRecord(CAL, CalendarId("a@example.com")))
+        claim = claimed(store)
+        put(store, claim.hold, link("a"), own, shared)
+        store.close(claim.hold, 0, Closing(0.0, None))
+        unwire(store, CAL)
+        fail_at_commit(wire, cut, after_acting=after_acting)
+        try:
+            store.forget(CAL)
+            assert cut == 5, "the fence, each conference, the links, the record"
+            wire.before.clear()
+            break
+        except Transient:
+            assert store.calendar(CAL) is not None or (cut == 4 and after_acting), "else who could name it?"
+        store.forget(CAL)
+        assert store.calendar(CAL) is None
+        assert [*store.links_of("a"), *store.conferences_of(CAL), *store.conferences([own.key])] == []
+        [left] = store.conferences([shared.key])
+        assert (left.home, set(left.refs)) == (OTHER_CAL, {f"{OTHER_CAL}.e"})
+
+
+def fail_at_commit(wire: Wire, number: int, *, after_acting: bool) -> None:
+    def next_commit() -> None:
+        nonlocal number
+        if number:
+            number -= 1
+            wire.before["Commit"] = next_commit
+        else:
+            wire.faults.append(Fault("Commit", after_acting=after_acting))
+
+    wire.before["Commit"] = next_commit
 
 
 def test_wiring_is_read_as_terraform_writes_it(store: FirestoreStore, project: str) -> None:

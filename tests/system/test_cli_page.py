@@ -18,9 +18,11 @@ from typing import NoReturn
 
 import pytest
 
+from sync.channel import calendar_key
 from sync.cli import verbs
 from sync.cli.verbs import VERBS
 from sync.one_pass import one_pass
+from sync.ports import CalendarId, CalendarRecord
 from tests.cli_page import Shown, commands, sections
 from tests.passes.conftest import KEY, ME
 from tests.system.troubled_town import WEBHOOK, TroubledTown, town_in
@@ -61,7 +63,13 @@ def a_meeting_moves(town: TroubledTown) -> None:
     town.act("move", event=town.review, start=town.at(72), end=town.at(73))  # type: ignore[attr-defined]
 
 
-CHAPTERS = {"status": a_day_with_two_troubles, "plan": a_meeting_moves}
+def a_room_was_unwired(town: TroubledTown) -> None:
+    calendar = CalendarId("old-room@example.com")
+    key = calendar_key(town.store.salt(), calendar.id)
+    town.store.tend(key, lambda _, __: CalendarRecord(key, calendar, "old-room", active=False))
+
+
+CHAPTERS = {"status": a_day_with_two_troubles, "plan": a_meeting_moves, "forget": a_room_was_unwired}
 
 
 class Terminal(io.StringIO):

@@ -1,5 +1,6 @@
 """The verbs that act, as processes, over the real store, calendar and conference service."""
 
+import io
 import json
 import sqlite3
 import time
@@ -11,9 +12,11 @@ import pytest
 
 from sync import by_hand
 from sync.channel import calendar_key
+from sync.cli import forget
+from sync.ports import CalendarId, EnrolledCalendar
 from sync.recognise import ConferenceKey
 from tests.passes.conftest import ME, YOU
-from tests.system.troubled_town import HOUR, TroubledTown
+from tests.system.troubled_town import HOUR, WEBHOOK, TroubledTown
 
 Town = TroubledTown
 
@@ -289,6 +292,83 @@ def test_what_was_told_is_read_back_where_a_person_doubts_it(town: Town) -> None
     called = len(calls(town))
     town.look()
     assert calls(town)[called:] == [("GET", "conf-001")]
+
+
+# --- forget ---
+
+
+def refused(town: Town, *words: str) -> None:
+    """It says what is to end first, and changes nothing."""
+    before = stored(town)
+    answer = town.run("forget", "me", "--yes")
+    assert (answer.returncode, answer.stdout, stored(town)) == (2, "", before)
+    problem, hint = answer.stderr.splitlines()
+    assert all(word in each for word, each in zip(words, (problem, hint), strict=True)), answer.stderr
+
+
+def test_a_calendar_that_is_looked_after_or_has_a_channel_is_not_forgotten(town: Town) -> None:
+    town.webhook(WEBHOOK)
+    town.converge()
+    refused(town, "me is wired", "terraform apply")
+    key = calendar_key(town.store.salt(), ME)
+    town.store.enrol(key, EnrolledCalendar(CalendarId(ME), town.clock.now()))
+    town._wire("", ())
+    refused(town, "me is enrolled", "python -m sync enrol")
+    town.store.withdraw(key, town.clock.now() + 1)
+    refused(town, "converge has not yet noticed", "try again in five minutes")
+    town.fault(where="channels.stop", status=503, times=1)
+    town.converge()
+    refused(town, "1 channel that may be open", "python -m sync watch stop me")
+    town.converge()
+    assert told(town, "forget", "me", "--yes")["calendar"] == "me"
+
+
+def test_nothing_is_left_of_a_forgotten_calendar_and_what_others_use_is_theirs(town: Town) -> None:
+    town.act("change_role", calendar=YOU, user=ME, role="writer")
+    yours = town.enrol(YOU)
+    carried = town.meet(), town.meet()
+    video = {"entryPointType": "video", "uri": f"{town.service.url}/j/conf-001"}
+    theirs = town.meet(calendar=YOU, conference={"conferenceId": "conf-001", "entryPoints": [video]})
+    town.settle()
+    town.look(yours)
+    town.act("delete", event=carried[1])
+    town.look()
+    town.wire(tuple(each for each in town.unwire() if each.calendar.id == YOU))
+    called = calls(town)
+    answer = told(town, "forget", "me", "--yes")
+    assert (answer["forgotten"]["links"], answer["left_over"]) == (2, ["demo:conf-002"])
+    assert all(town.key not in repr(rows) and ME not in repr(rows) for rows in stored(town).values())
+    assert calls(town) == called
+    assert town.run("forget", "me", "--yes").returncode == 2
+    town.act("retitle", calendar=YOU, event=theirs, title="another")
+    town.look(yours)
+    assert ("PUT", "conf-001") in calls(town)[len(called) :]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_person_is_asked_and_where_there_is_none_it_takes_yes(
+    town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town.meet()
+    town.settle()
+    town.unwire()
+    before = stored(town)
+    answer = town.run("forget", "me")
+    assert (answer.returncode, "hint: --yes" in answer.stderr) == (2, True)
+    for name, value in town.environ.items():
+        monkeypatch.setenv(name, value)
+    for said in ("n\n", "\n", ""):
+        monkeypatch.setattr("sys.stdin", Terminal(said))
+        assert forget.main(["me"]) == 1
+    assert "me looks after 1 conference. Forget it for good? [y/N]" in capsys.readouterr().err
+    assert stored(town) == before
+    monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+    assert forget.main(["me"]) == 0
+    assert stored(town)["calendars"] == []
 
 
 # --- Calendars that go while a deletion waits ---
