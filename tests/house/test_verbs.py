@@ -62,17 +62,35 @@ def test_the_examples_of_its_help_are_understood(
     verb: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = examples(helped(verb, capsys))
-    parse = argparse.ArgumentParser.parse_args
-
-    def only_parse(*what: Any, **how: Any) -> NoReturn:
-        parse(*what, **how)
-        raise Understood
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", only_parse)
+    only_parse(monkeypatch)
     for argv in written:
         assert argv[0] == verb
         with pytest.raises(Understood):
             verbs.main(argv)
+
+
+def only_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_and_stop(*what: Any, **how: Any) -> NoReturn:
+        parse(*what, **how)
+        raise Understood
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+
+
+PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+
+
+def test_every_command_of_ours_on_any_page_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert set(re.findall(r"`python -m sync ([a-z]+)", text)) - VERBS.keys() == set()
+    commands = re.findall(r"^ *\$ .*?python -m sync (.+?)(?:  #.*| [;|<].*|;.*)?$", text, re.MULTILINE)
+    assert len(commands) > 40
+    only_parse(monkeypatch)
+    for command in commands:
+        with pytest.raises(Understood):
+            verbs.main(shlex.split(command))
 
 
 @every_verb
