@@ -63,6 +63,9 @@ def within(seconds: float) -> Iterator[None]:
     with in_time.within(seconds):
         try:
             yield
+        except NewConnectionError:  # a kind of timeout to urllib3, but who refuses at once was not waited for
+            in_time.left_s()
+            raise
         except (ConnectTimeoutError, ReadTimeoutError):
             raise TimeoutError from None
         except HTTPError:

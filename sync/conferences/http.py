@@ -26,7 +26,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
 from sync import connections, logs, trace
 from sync.errors import AuthFailed, Gone, Misconfigured, RateLimited, Refused, Timeout, Transient
@@ -142,6 +142,10 @@ class Http:
                     return Answer(method, self._host, response.status, response.headers, read)
         except TimeoutError:
             raise Timeout(f"{method}: no answer in time from {self._host}") from None
+        except NameResolutionError:
+            raise Transient(f"{method}: nobody knows a host {self._host}") from None
+        except NewConnectionError:
+            raise Transient(f"{method}: {self._host} takes no connection") from None
         except HTTPError as error:
             raise Transient(f"{method}: {type(error).__name__} with {self._host}") from None
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import socketserver
 import threading
 import time
@@ -370,11 +371,20 @@ def test_a_broken_connection_leaves_the_outcome_open(stub: Stub, http: Http, sai
     assert len(stub.requests) == 1, "a call is made once"
 
 
-def test_nobody_there_is_transient() -> None:
+def test_nobody_there_is_no_silence_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with Stub() as closed:
         url = closed.url
-    with pytest.raises(Transient):
+    with pytest.raises(Transient, match=r"^GET: 127.0.0.1 takes no connection$") as caught:
         Http(url, connect_s=PATIENT_S, read_s=PATIENT_S).call("GET", "r")
+    assert type(caught.value) is Transient
+    monkeypatch.setattr(socket, "getaddrinfo", _nobody_knows)
+    with pytest.raises(Transient, match=r"^GET: nobody knows a host nowhere.invalid$") as caught:
+        Http("https://nowhere.invalid", connect_s=PATIENT_S, read_s=PATIENT_S).call("GET", "r")
+    assert type(caught.value) is Transient
+
+
+def _nobody_knows(*_: object, **__: object) -> None:
+    raise socket.gaierror("no such name")
 
 
 @pytest.mark.parametrize(
