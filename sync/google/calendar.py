@@ -219,7 +219,7 @@ class GoogleCalendar:
             http.close()
             raise
         except _FAILURES as error:
-            del self._local.http  # what state its connection is in, and who still uses it, is anybody's guess
+            http.close()  # in the midst of an answer it can be asked nothing else
             raise _failure(call, error) from None
 
     def _http(self) -> "_Http":
@@ -254,8 +254,11 @@ def _renewed(point: object, old: str, new: str) -> object:
 class _Once:
     """Mixed into a connection of httplib2: replaces a dead connection before sending, and never sends again.
 
-    Its sockets are ours, so that they end in time.
+    Its sockets are ours, so that they end in time. Closed, it leaves none open: nobody else closes the answer to
+    a request whose connection is not kept, and which broke off.
     """
+
+    _answer: http.client.HTTPResponse | None = None
 
     def connect(self) -> None:
         here: Any = self
@@ -264,12 +267,18 @@ class _Once:
     def request(self, *args: Any, **kwargs: Any) -> None:
         sock: socket.socket | None = self.sock  # type: ignore[attr-defined]
         if sock is not None and wait_for_read(sock, timeout=0):  # nothing is owed to us: so it is the end
-            self.close()  # type: ignore[attr-defined]
+            self.close()
         super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def close(self) -> None:
+        super().close()  # type: ignore[misc]
+        if self._answer:
+            self._answer.close()
 
     def getresponse(self) -> http.client.HTTPResponse:
         try:
-            return super().getresponse()  # type: ignore[misc,no-any-return]
+            self._answer = super().getresponse()  # type: ignore[misc]
+            return self._answer
         except (http.client.BadStatusLine, http.client.ResponseNotReady):
             raise ConnectionResetError from None  # the two that httplib2 would take as a reason to send again
 

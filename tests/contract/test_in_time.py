@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from sync import in_time as in_time_
 from sync.account import Account
 from sync.conferences import Context
 from sync.conferences.http import Http
@@ -98,13 +99,29 @@ def in_time() -> Iterator[None]:
     assert time.monotonic() - began < 2 * HALF_S + BUSY_S
 
 
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    """Every connection of ours, as it is opened."""
+    opened, connect = [], in_time_.connected
+
+    def connected(host: str, port: int, most_s: float) -> socket.socket:
+        opened.append(connect(host, port, most_s))
+        return opened[-1]
+
+    monkeypatch.setattr(in_time_, "connected", connected)
+    return opened
+
+
 @pytest.mark.parametrize("slowness", SLOWNESS)
 @pytest.mark.parametrize("call", CALLS)
-def test_an_answer_that_comes_bit_by_bit_and_never_ends(call: str, slowness: str) -> None:
+def test_an_answer_that_comes_bit_by_bit_and_never_ends(
+    opened: list[socket.socket], call: str, slowness: str
+) -> None:
     with SlowServer(SLOWNESS[slowness]) as server, in_time(), pytest.raises(Transient) as caught:
         CALLS[call](server.url)
     if call not in _TELL_NO_DIFFERENCE:
         assert isinstance(caught.value, Timeout)
+    assert [line for line in opened if line.fileno() != -1] == [], "it is closed, whoever still knows of it"
 
 
 @pytest.fixture

@@ -781,7 +781,7 @@ def test_silence_is_a_timeout_within_the_time_of_a_call(server: Server, call: st
     server.will(Answer(line="silent"))
     with pytest.raises(Timeout):
         CALLS[call](anonymous(server, call_s=0.1))
-    assert len(server.asked) == 1
+    assert len(server.asked) <= 1, "never twice; and not once where the time was over before"
 
 
 def test_nobody_listening_is_transient(server: Server) -> None:
