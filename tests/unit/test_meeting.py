@@ -126,6 +126,17 @@ def test_a_single_event_is_told_as_it_is() -> None:
     assert (told.title, told.start, told.end) == ("Retro", at(NOW + DAY), at(NOW + DAY + HOUR))
 
 
+def test_what_an_event_is_about_and_who_is_invited_is_told_only_where_that_is_wanted() -> None:
+    events = {"a": replace(event(), agenda="Private", invitees=("ada@example.com",))}
+    for told, agenda, invitees in (
+        (set[str](), None, None),
+        ({"agenda"}, "Private", None),
+        ({"invitees"}, None, ("ada@example.com",)),
+    ):
+        found = meeting(events, "a", told=told)
+        assert (found.agenda, found.invitees) == (agenda, invitees)
+
+
 def test_events_that_share_a_conference_get_the_leaders_title_and_the_union_of_their_times() -> None:
     told = meeting(
         {"a": event(start=NOW, title="Early"), "b": event(start=NOW + 5 * HOUR, title="Late")}, "b"
