@@ -65,6 +65,7 @@ class Webex:
     def update(self, target: Target, meeting: Meeting) -> Outcome:
         site = self._site(target)
         found = site.find(target)
+        _refuse_personal(found)
         name, wanted = str(found["id"]), _Wanted(meeting, found, datetime.now(UTC))
         _tell(site, name, wanted)
         if wanted.times and wanted.times.series:
@@ -76,7 +77,9 @@ class Webex:
     def delete(self, target: Target) -> Outcome:
         site = self._site(target)
         try:
-            site.delete(str(site.find(target)["id"]))
+            found = site.find(target)
+            _refuse_personal(found)
+            site.delete(str(found["id"]))
         except Gone:
             return Outcome(changed=False)
         return Outcome(changed=True)
@@ -159,6 +162,11 @@ class _Site:
         if isinstance(items, list) and all(isinstance(each, dict) for each in items):
             return items
         raise Transient(NOT_OURS)
+
+
+def _refuse_personal(found: Mapping[str, object]) -> None:
+    if found.get("scheduledType") == "personalRoomMeeting":  # "List Meetings", scheduledType
+        raise Refused("this is held in somebody's personal room, which is never changed")
 
 
 def _id_in(url: object) -> str:

@@ -1,7 +1,8 @@
 """The times of a Webex meeting: what they should be, whether Webex has them, and what to tell it. Pure.
 
-Facts are from Cisco's "Patch a Meeting" (no start in the past, to the minute, 10 minutes to 23 hours and 59, how
-many occurrences a rule may have, and that of several days in a monthly or yearly rule the first is taken).
+Facts are from Cisco's "Patch a Meeting" (no start in the past or ten years ahead, to the minute, 10 minutes to
+23 hours and 59, how many occurrences a rule may have, and that of several days in a monthly or yearly rule the
+first is taken).
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ _SHORTEST, _LONGEST = timedelta(minutes=10), timedelta(hours=23, minutes=59)
 _MOST = {"YEARLY": 5, "MONTHLY": 60, "WEEKLY": 261, "DAILY": 1826}  # occurrences of a rule that ends
 _PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "WKST"}
 _PAST = "Webex takes no start in the past"
+_FARTHEST = timedelta(days=10 * 365)  # less than ten years, wherever the leap days fall
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Times:
         if rest is not None:
             start = next(rest.starts())
             place, rule = Place(start, start + rest.length), _told(rest.rule)
+        if place.start - self.now > _FARTHEST:
+            raise Unsupported("Webex takes no start ten years ahead")
         return {
             "start": text(place.start),
             "end": text(place.end),

@@ -287,7 +287,7 @@ def _refuse(answer: Answer) -> None:
         raise AuthFailed(f"{where}: give the app the scope {scope} in Zoom's App Marketplace")
     if code == 3007 and answer.method == "DELETE":
         raise Gone(f"{where}: {_CODES[code][1]}")
-    if code in _CODES:
+    if code in _CODES and (answer.status, code) != (404, 300):  # which says "not found or expired"
         error, sentence = _CODES[code]
         raise error(f"{where}: {sentence}")
     # A limit by the day is one of the meeting's host, and only that one tells its end as a date.

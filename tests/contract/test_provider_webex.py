@@ -200,6 +200,16 @@ class TestWebex(ProviderContract):
                     self.call(call, provider, target)
         assert state() == before
 
+    def test_a_personal_room_is_never_touched(
+        self, provider: Provider, target: Target, webex: FakeWebex, meeting_id: str, state: State
+    ) -> None:
+        webex.meetings[meeting_id]["scheduledType"] = "personalRoomMeeting"
+        before = state()
+        for call in ("update", "delete"):
+            with pytest.raises(Refused, match="personal room"):
+                self.call(call, provider, target)
+        assert state() == before
+
     def test_a_connectors_meeting_is_refused_visibly(
         self, provider: Provider, target: Target, webex: FakeWebex, meeting_id: str
     ) -> None:
@@ -353,6 +363,12 @@ class TestWebex(ProviderContract):
                     MEETING, start=START - timedelta(days=9999), end=START - timedelta(days=9999, hours=-1)
                 ),
                 "past",
+            ),
+            (
+                replace(
+                    MEETING, start=START + timedelta(days=9999), end=START + timedelta(days=9999, hours=1)
+                ),
+                "ten years ahead",
             ),
         ],
     )

@@ -705,8 +705,10 @@ class TestZoom(ProviderContract):
             assert type(caught.value) is error
             assert not {"SECRET", NUMBER} & set(str(caught.value).split())
 
-    @pytest.mark.parametrize("status", [400, 403, 404])
-    @pytest.mark.parametrize("code", [3001, 3007])
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [*((status, code) for status in (400, 403, 404) for code in (3001, 3007)), (404, 300)],
+    )
     def test_what_is_gone_or_has_ended_is_deleted(
         self, provider: Provider, target: Target, zoom: FakeZoom, status: int, code: int
     ) -> None:
