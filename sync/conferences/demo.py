@@ -1,12 +1,11 @@
 """The demo's conferences: a title, a start and an end. PUT sets them; they cannot repeat, and that is said."""
 
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from sync.conferences import Context
 from sync.conferences.http import Http
+from sync.conferences.told import NOT_OURS, moment
 from sync.errors import Gone, Misconfigured, Transient
 from sync.meeting import Meeting
 from sync.ports import Actual, Outcome, Target
@@ -63,15 +62,7 @@ class Demo:
 
 def _actual(told: Mapping[str, object]) -> Actual:
     """A conference as the service tells it. An answer that is none proves nothing: not even that it is there."""
-    with suppress(ValueError):
-        match told:
-            case {"title": str(title), "start": str(start), "end": str(end)}:
-                return Actual(title, _moment(start), _moment(end))
-    raise Transient("GET: what came back is no conference")
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("without an offset it is no moment")
-    return moment
+    match told:
+        case {"title": str(title), "start": start, "end": end}:
+            return Actual(title, moment(start), moment(end))
+    raise Transient(NOT_OURS)

@@ -7,7 +7,6 @@ capabilities are read off them.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from sync.conferences import Context, Secret
 from sync.conferences.http import Answer, Http
@@ -30,7 +29,7 @@ from sync.conferences.rest_template import (
     parts_of,
     sound_fields,
 )
-from sync.conferences.told import address
+from sync.conferences.told import NOT_OURS, address, moment
 from sync.errors import Gone, Refused, Transient, Unsupported, nearest
 from sync.meeting import Meeting
 from sync.ports import Actual, Outcome, Target
@@ -249,22 +248,12 @@ def _actual(answer: Answer, places: Mapping[str, str]) -> Actual:
     """The conference as the answer tells it; one that lacks what the settings say it has proves nothing."""
     answer.json()
     said = {name: answer.said(*at.split(".")) for name, at in places.items() if name != "join_url"}
-    try:
-        if not all(isinstance(value, str) for value in said.values()):
-            raise ValueError
-        times = {name: _read_moment(str(said[name])) for name in ("start", "end") if name in said}
-    except ValueError:
-        raise Transient(f"{answer.method}: what {answer.host} answers is no conference") from None
+    if not all(isinstance(value, str) for value in said.values()):
+        raise Transient(NOT_OURS)
+    times = {name: moment(said[name]) for name in ("start", "end") if name in said}
     title, zone = (str(said[name]) if name in said else None for name in ("title", "time_zone"))
     return Actual(title, times.get("start"), times.get("end"), _join_url(answer, places), zone)
 
 
 def _join_url(answer: Answer, places: Mapping[str, str]) -> str:
     return address(answer.said(*places["join_url"].split("."))) if "join_url" in places else ""
-
-
-def _read_moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("without an offset it is no moment")
-    return moment
