@@ -1,8 +1,8 @@
 """One of several worker processes at one calendar: `python -m tests.contract.hammer PROJECT NAME DEED FOLDER`.
 
 `until=N` claims, counts and gives back, until both together have counted to N and it has had turns itself.
-`hold=WAY` claims, waits for the file `go` in FOLDER, and only then writes. Each line told is a JSON object, and it
-ends by itself, whatever happens.
+`hold` claims, waits for the file `go` in FOLDER, and only then writes, in every way there is. Each line told is a
+JSON object, and it ends by itself, whatever happens.
 """
 
 import json
@@ -67,7 +67,7 @@ class Worker:
             except Transient as error:
                 tell("trouble", why=str(error))
 
-    def hold(self, way: str, go: Path) -> None:
+    def hold(self, go: Path) -> None:
         claim = self._sure(lambda: self._store.claim(CAL, self._name))
         assert isinstance(claim, Claimed), claim
         tell("holds", fence=claim.hold.fence)
@@ -78,12 +78,13 @@ class Worker:
             "renew": lambda: self._store.renew(claim.hold),
             "close": lambda: self._store.close(claim.hold, claim.record.generation, CLOSING),
         }
-        try:
-            self._sure(writes[way])
-        except SyncError as error:
-            tell("wrote", outcome=type(error).__name__)
-        else:
-            tell("wrote", outcome="success")
+        for way, write in writes.items():
+            try:
+                self._sure(write)
+            except SyncError as error:
+                tell("wrote", way=way, outcome=type(error).__name__)
+            else:
+                tell("wrote", way=way, outcome="success")
 
     def _is_enough(self, total: int) -> bool:
         if time.monotonic() > self._over_at:
@@ -142,7 +143,7 @@ def main(project: str, name: str, deed: str, folder: str) -> None:
     if what == "until":
         worker.hammer(int(how))
     else:
-        worker.hold(how, Path(folder, "go"))
+        worker.hold(Path(folder, "go"))
     tell("ends")
 
 
