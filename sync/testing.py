@@ -232,9 +232,9 @@ class ProviderContract:
         for filler in ("a", "7", "/", "a/", "-", "%41"):
             for length in range(2, 600, 2):
                 carried = _at(f"{root}/{(filler * length)[:length]}!")
-                started = time.monotonic()
+                started = time.thread_time()  # of this thread's own work: a busy machine adds nothing
                 recognise(carried, (provider.system,))
-                assert time.monotonic() - started < 1, "a pattern of its system takes ever longer"
+                assert time.thread_time() - started < 1, "a pattern of its system takes ever longer"
 
     # --- what it does ---
 
