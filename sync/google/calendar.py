@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Callable, Collection, Mapping, Set
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -299,14 +300,21 @@ class _Http(httplib2.Http):
     def __init__(self, timeout_s: float) -> None:
         super().__init__(timeout=timeout_s)
         self.follow_redirects = False  # the Calendar API has none
+        # Not __del__: of a cycle, the garbage collector may find the open socket before it finds us.
+        weakref.finalize(self, _close, self.connections)  # when its thread ends
 
     def request(self, uri: str, *args: Any, **kwargs: Any) -> Any:
         plain = uri.startswith("http:")
         kwargs["connection_type"] = _HTTPConnection if plain else _HTTPSConnection
         return super().request(uri, *args, **kwargs)
 
-    def __del__(self) -> None:
-        self.close()  # when its thread ends
+    def close(self) -> None:
+        _close(self.connections)
+
+
+def _close(connections: dict[str, Any]) -> None:
+    while connections:
+        connections.popitem()[1].close()
 
 
 # --- Errors ---

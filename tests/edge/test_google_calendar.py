@@ -1,8 +1,10 @@
 """The real client against a loopback server that answers as it is told: what is asked, and what becomes of it."""
 
+import gc
 import gzip
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,7 @@ import pytest
 from google.auth.credentials import Credentials
 from google.auth.exceptions import RefreshError, TransportError
 
-from sync import event
+from sync import event, in_time
 from sync.channel import Channel, ChannelState
 from sync.cursor import Cursor, LastPage, PageToken, SyncToken, Window
 from sync.errors import (
@@ -850,6 +852,28 @@ def test_a_failing_refresh_is_told_by_who_must_act(
     assert type(raised.value) is kind
     assert not any(secret in str(raised.value) for secret in SECRETS)
     assert not server.asked
+
+
+def test_a_connection_that_the_garbage_collector_finds_is_closed_without_a_word(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever it finds first: what holds the connection, or its socket, which would complain that it is open."""
+    opened, connect, complaints = [], in_time.connected, list[object]()
+
+    def connected(host: str, port: int, most_s: float) -> socket.socket:
+        opened.append(connect(host, port, most_s))
+        return opened[-1]
+
+    monkeypatch.setattr(in_time, "connected", connected)
+    monkeypatch.setattr("sys.unraisablehook", complaints.append)
+    client = listed(server)
+    opened[0].of = client._http()  # type: ignore[attr-defined]
+    gc.collect()  # while only the socket is known to be held: from now on it comes first
+    del client
+    gc.collect()
+    opened.clear()
+    gc.collect()
+    assert complaints == []
 
 
 def test_eight_threads_each_get_their_own_answers(server: Server) -> None:
