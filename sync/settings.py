@@ -307,16 +307,9 @@ class _Reader:
 
     def enrol(self) -> EnrolSettings | None:
         text = self.text("SYNC_ENROL")
-        if not text:
+        document = self._object("SYNC_ENROL", text, "audiences", "domains") if text else None
+        if document is None:
             return None
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            self._problem("SYNC_ENROL is not a JSON object.")
-            return None
-        self._refuse_unknown(document, ("audiences", "domains"), "a key of SYNC_ENROL")
         audiences, domains = (self._some_texts(document, name) for name in ("audiences", "domains"))
         for domain in domains:
             if ":" in domain or not _is_host(domain):
@@ -384,14 +377,9 @@ class _Reader:
         return value if _SECRET.fullmatch(value) else ""
 
     def document(self, text: str) -> tuple[tuple[ProviderSettings, ...], tuple[System, ...]]:
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            self._problem("SYNC_CONFERENCES is not a JSON object.")
+        document = self._object("SYNC_CONFERENCES", text, "providers", "systems")
+        if document is None:
             return (), ()
-        self._refuse_unknown(document, ("providers", "systems"), "a key of SYNC_CONFERENCES")
         return self._providers(document.get("providers", {})), self._systems(document.get("systems", []))
 
     def _providers(self, raw: object) -> tuple[ProviderSettings, ...]:
@@ -521,6 +509,18 @@ class _Reader:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             self._problem(f"{variable} names a file that cannot be read: {why}.")
             return None
+
+    def _object(self, variable: str, text: str, *keys: str) -> dict[str, object] | None:
+        """The JSON object in a variable, which has no other keys than these; None if it is none."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            self._problem(f"{variable} is not a JSON object.")
+            return None
+        self._refuse_unknown(found, keys, f"a key of {variable}")
+        return found
 
     def _refuse_unknown(self, names: Iterable[str], known: Collection[str], what: str) -> None:
         for name in names:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import urllib3
@@ -31,6 +31,7 @@ from tests.contract.fake_zoom import FakeZoom
 CONFERENCES = range(3)
 HOSTS = ("me@example.com", "you@example.com", "third@example.com")
 OLD = "Old"
+RECOGNISE = {"hosts": ["meet.example.com"], "path": "^/r/(room-[0-9]+)$"}
 
 
 class Stage:
@@ -114,7 +115,26 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-class _Zoom(Stage):
+class _Vendor(Stage):
+    """Its system is a fake that fails when it is told to, and gives out tokens."""
+
+    system: Any
+
+    def fail(self, failure: Failure, *, acting: bool = False) -> None:
+        self.system.fail(failure, lambda asked: self.acts(asked) or not acting)
+
+    def acts(self, asked: Any) -> bool:
+        """Whether a call is to change something."""
+        return bool(asked.acts)
+
+    def calm(self) -> None:
+        self.system.calm()
+
+    def change_credentials(self) -> None:
+        self.system.end_tokens()
+
+
+class _Zoom(_Vendor):
     use = "zoom"
     again_after_401 = True
 
@@ -135,13 +155,7 @@ class _Zoom(Stage):
 
     def fail(self, failure: Failure, *, acting: bool = False) -> None:
         for _ in range(2 if failure.status == 401 else 1):
-            self.system.fail(failure, lambda asked: asked.acts or not acting)
-
-    def calm(self) -> None:
-        self.system.calm()
-
-    def change_credentials(self) -> None:
-        self.system.end_tokens()
+            super().fail(failure, acting=acting)
 
     def title(self, n: int) -> str | None:
         meeting = self.system.meetings.get(self.id(n))
@@ -159,7 +173,7 @@ class _Zoom(Stage):
         )
 
 
-class _Webex(Stage):
+class _Webex(_Vendor):
     use = "webex"
 
     def begin(self) -> None:
@@ -177,15 +191,6 @@ class _Webex(Stage):
     def link(self, n: int) -> str:
         return fake_webex.web_link(self.id(n))
 
-    def fail(self, failure: Failure, *, acting: bool = False) -> None:
-        self.system.fail(failure, lambda asked: asked.acts or not acting)
-
-    def calm(self) -> None:
-        self.system.calm()
-
-    def change_credentials(self) -> None:
-        self.system.end_tokens()
-
     def title(self, n: int) -> str | None:
         meeting = self.system.meetings.get(self._ids[n])
         return None if meeting is None else str(meeting["title"])
@@ -201,7 +206,7 @@ class _Webex(Stage):
         )
 
 
-class _Teams(Stage):
+class _Teams(_Vendor):
     use = "teams"
 
     def begin(self) -> None:
@@ -218,15 +223,6 @@ class _Teams(Stage):
     def link(self, n: int) -> str:
         return fake_teams.join_url(self.id(n))
 
-    def fail(self, failure: Failure, *, acting: bool = False) -> None:
-        self.system.fail(failure, lambda asked: asked.acts or not acting)
-
-    def calm(self) -> None:
-        self.system.calm()
-
-    def change_credentials(self) -> None:
-        self.system.end_tokens()
-
     def title(self, n: int) -> str | None:
         meeting = self.system.meetings.get(self._ids[n])
         return None if meeting is None else str(meeting["subject"])
@@ -237,7 +233,13 @@ class _Teams(Stage):
 
 
 class _OwnSystem(Stage):
-    recognise: ClassVar = {"hosts": ["meet.example.com"], "path": "^/r/(room-[0-9]+)$"}
+    system: Any
+
+    def fail(self, failure: Failure, *, acting: bool = False) -> None:
+        self.system.failures.append(failure)
+
+    def calm(self) -> None:
+        self.system.failures.clear()
 
 
 def _key(letter: str) -> str:
@@ -252,13 +254,7 @@ class _Webhook(_OwnSystem):
         self.system = self._open.enter_context(WebhookReceiver([_key("o")], rooms))
 
     def options(self) -> dict[str, object]:
-        return {"url": self.system.url, "key": self.kept(_key("o")), "recognise": self.recognise}
-
-    def fail(self, failure: Failure, *, acting: bool = False) -> None:
-        self.system.failures.append(failure)
-
-    def calm(self) -> None:
-        self.system.failures.clear()
+        return {"url": self.system.url, "key": self.kept(_key("o")), "recognise": RECOGNISE}
 
     def change_credentials(self) -> None:
         self.system.keys = [_key("n")]
@@ -299,17 +295,11 @@ class _Rest(_OwnSystem):
         return {
             "url": f"{self.system.url}/api",
             "headers": {"Authorization": ["Bearer ", self.kept("SECRET-1")]},
-            "recognise": self.recognise,
+            "recognise": RECOGNISE,
             "update": {**path, "body": {"topic": "{title}", "when": when, "rule": "{rrule}"}},
             "delete": path,
             "read": {**path, "title": "meeting.topic", "end": "meeting.when.until"},
         }
-
-    def fail(self, failure: Failure, *, acting: bool = False) -> None:
-        self.system.failures.append(failure)
-
-    def calm(self) -> None:
-        self.system.failures.clear()
 
     def change_credentials(self) -> None:
         self.system.token = "SECRET-2"
@@ -333,7 +323,7 @@ class _Rest(_OwnSystem):
         )
 
 
-class _BigBlueButton(_OwnSystem):
+class _BigBlueButton(_Vendor):
     use = "bigbluebutton"
     calls = False
 
@@ -343,13 +333,10 @@ class _BigBlueButton(_OwnSystem):
 
     def options(self) -> dict[str, object]:
         url = f"{self.system.url}/bigbluebutton"
-        return {"url": url, "secret": self.kept(self.system.secret), "recognise": self.recognise}
+        return {"url": url, "secret": self.kept(self.system.secret), "recognise": RECOGNISE}
 
-    def fail(self, failure: Failure, *, acting: bool = False) -> None:
-        self.system.fail(failure)
-
-    def calm(self) -> None:
-        self.system.calm()
+    def acts(self, asked: Asked) -> bool:
+        return True
 
     def change_credentials(self) -> None:
         self.system.secret = "SECRET-2"
@@ -384,7 +371,7 @@ class _Jitsi(Stage):
         return OLD
 
 
-class _NextcloudTalk(Stage):
+class _NextcloudTalk(_Vendor):
     use = "nextcloud_talk"
 
     def begin(self) -> None:
@@ -401,14 +388,8 @@ class _NextcloudTalk(Stage):
     def link(self, n: int) -> str:
         return f"{self.system.url}/call/{self.id(n)}"
 
-    def fail(self, failure: Failure, *, acting: bool = False) -> None:
-        def acts(asked: Asked) -> bool:
-            return asked.method != "GET"
-
-        self.system.fail(failure, acts if acting else lambda _: True)
-
-    def calm(self) -> None:
-        self.system.calm()
+    def acts(self, asked: Asked) -> bool:
+        return asked.method != "GET"
 
     def change_credentials(self) -> None:
         self.system.user = "sync:SECRET-2"

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import urllib3
 
 from sync import tend
 from sync.channel import Key, Keys, calendar_key
+from sync.cursor import LastPage, SyncToken
 from sync.decide import Brake
 from sync.errors import SyncError, Transient
 from sync.google.calendar import GoogleCalendar
@@ -20,10 +21,11 @@ from sync.local.sqlite import SqliteStore
 from sync.meeting import Meeting
 from sync.one_pass import one_pass
 from sync.policy import Backoff, Policy
-from sync.ports import Actual, CalendarId, Outcome, Outside, Target, Task, WiredCalendar
+from sync.ports import Actual, CalendarId, Outcome, Outside, Progress, Target, Task, WiredCalendar
 from sync.recognise import KNOWN, System
 from sync.rules import Rules
 from sync.simulator import Simulator
+from sync.tenure import borrowed
 from sync.wake import Buckets
 from tests.clock import ManualClock
 
@@ -197,6 +199,16 @@ class Town:
         self.clock.advance(12 * 3600)
         tend.sweep(self.outside, self.policy)
         self.settle()
+
+    def pass_over(self) -> None:
+        """As a fault of ours would: the token passes what was changed, and it is recorded nowhere."""
+        with borrowed(self.outside, self.policy, self.key, "a bug") as tenure:
+            bookmark = tenure.record.bookmark
+            assert bookmark is not None
+            page = self.outside.calendar.list_page(CalendarId(ME), SyncToken(bookmark.token), "")
+            assert isinstance(page.end, LastPage)
+            passed = replace(bookmark, token=page.end.sync_token)
+            tenure.change(lambda _book, _now: None, Progress(bookmark=passed))
 
     def calls(self, kind: str = "") -> Counter[str]:
         """The provider calls so far, by conference."""

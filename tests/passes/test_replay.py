@@ -4,12 +4,10 @@ import time
 
 from sync import by_hand
 from sync.conference import State
-from sync.cursor import LastPage, SyncToken
 from sync.errors import Refused
-from sync.ports import CalendarId, CalendarRecord, Progress
+from sync.ports import CalendarRecord
 from sync.recognise import ConferenceKey
-from sync.tenure import borrowed
-from tests.passes.conftest import ME, Town
+from tests.passes.conftest import Town
 
 
 def record(town: Town) -> CalendarRecord:
@@ -24,17 +22,6 @@ def replay(town: Town, since: float) -> by_hand.Again:
     return due
 
 
-def pass_over(town: Town) -> None:
-    """As a fault of ours would: the token passes what was changed, and it is recorded nowhere."""
-    bookmark = record(town).bookmark
-    assert bookmark is not None
-    page = town.outside.calendar.list_page(CalendarId(ME), SyncToken(bookmark.token), "")
-    assert isinstance(page.end, LastPage)
-    with borrowed(town.outside, town.policy, town.key, "a bug") as tenure:
-        passed = type(bookmark)(page.end.sync_token, bookmark.listing)
-        tenure.change(lambda _book, _now: None, Progress(bookmark=passed))
-
-
 def test_what_failed_and_what_was_passed_over_is_done_and_what_stands_is_not_told_again(town: Town) -> None:
     town.meet("stands")
     town.settle()
@@ -44,7 +31,7 @@ def test_what_failed_and_what_was_passed_over_is_done_and_what_stands_is_not_tol
     town.meet("refused")
     town.settle()
     town.meet("passed-over")
-    pass_over(town)
+    town.pass_over()
     town.settle()
     assert town.calls() == {"stands": 1, "refused": 1}
     town.acme.calls.clear()

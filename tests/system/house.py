@@ -20,8 +20,6 @@ from werkzeug.serving import make_server
 
 import sync.wiring
 from sync.cli.demo.conference_service import ConferenceService
-from sync.conferences.demo import Demo
-from sync.errors import AuthFailed
 from sync.google.firestore import FirestoreStore
 from sync.local.clock import SystemClock
 from sync.local.queue import Dispatcher
@@ -43,19 +41,6 @@ class Stoppable(Protocol):
     def stop(self) -> None: ...
 
 
-class Checked(Demo):
-    """Has a key, and a check of its own."""
-
-    def __init__(self, options: Any, context: Any) -> None:
-        super().__init__({"url": options["url"]}, context)
-        self.key = options["key"]
-
-    def check(self) -> str:
-        if self.key.read() != "right":
-            raise AuthFailed("GET: 401 from 127.0.0.1")
-        return "asked for the scopes: all are granted"
-
-
 def keys(number: int = 1) -> str:
     return f"k{number}:{base64.urlsafe_b64encode(bytes([number]) * 32).decode()}\n"
 
@@ -71,7 +56,7 @@ class House:
         self.secret.write_text("right")
         (folder / "keys").write_text(keys())
         options = {"url": conferences.url, "key": {"file": str(self.secret)}}
-        self.providers = {"rooms": {"use": f"{__name__}:Checked", "options": options}}
+        self.providers = {"rooms": {"use": "tests.checked:Checked", "options": options}}
         for name, value in {
             **self._kept(),
             "SYNC_CHANNEL_KEYS": str(folder / "keys"),

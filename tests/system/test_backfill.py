@@ -12,11 +12,10 @@ import pytest
 
 from sync.cli import backfill, verbs
 from sync.cli.desk import Desk
-from sync.cursor import Cursor, LastPage, SyncToken, Window
+from sync.cursor import Cursor, Window
 from sync.google import calendar as google
 from sync.google.calendar import GoogleCalendar
-from sync.ports import CalendarId, CalendarRecord, Claimed, Closing, Page, Progress, Task
-from sync.tenure import borrowed
+from sync.ports import CalendarId, CalendarRecord, Claimed, Closing, Page, Task
 from tests.passes.conftest import ME, YOU
 from tests.system.troubled_town import TroubledTown
 
@@ -73,17 +72,6 @@ def listings(town: Town, monkeypatch: pytest.MonkeyPatch) -> Listings:
     return Listings(monkeypatch)
 
 
-def pass_over(town: Town) -> None:
-    """As a fault of ours would: the token passes what was changed, and it is recorded nowhere."""
-    bookmark = record(town).bookmark
-    assert bookmark is not None
-    page = town.outside.calendar.list_page(CalendarId(ME), SyncToken(bookmark.token), "")
-    assert isinstance(page.end, LastPage)
-    with borrowed(town.outside, town.policy, town.key, "a bug") as tenure:
-        passed = type(bookmark)(page.end.sync_token, bookmark.listing)
-        tenure.change(lambda _book, _now: None, Progress(bookmark=passed))
-
-
 def test_what_is_not_in_step_is_told_and_no_other_and_what_was_listed_is_left_out(
     town: Town, listings: Listings, capsys: Capture
 ) -> None:
@@ -91,7 +79,7 @@ def test_what_is_not_in_step_is_told_and_no_other_and_what_was_listed_is_left_ou
     town.break_service(refuse=422)
     town.look()
     town.meet()
-    pass_over(town)
+    town.pass_over()
     called = len(town.service_calls())
     assert run("--json") == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -64,14 +64,18 @@ def expired_channel(town: TroubledTown) -> str:
     return event
 
 
-def quarantined_conference(town: TroubledTown) -> str:
+def refused(town: TroubledTown, status: int) -> str:
     event = town.meet()
     town.settle()
-    town.break_service(refuse=422, times=99)
+    town.break_service(refuse=status, times=99)
     town.act("retitle", event=event, title="Another title")
     town.settle()
     town.sweep()
     return event
+
+
+def quarantined_conference(town: TroubledTown) -> str:
+    return refused(town, 422)
 
 
 def held_deletions(town: TroubledTown) -> str:
@@ -123,13 +127,7 @@ def provider_down(town: TroubledTown) -> str:
 
 
 def wrong_secret(town: TroubledTown) -> str:
-    event = town.meet()
-    town.settle()
-    town.break_service(refuse=401, times=99)
-    town.act("retitle", event=event, title="Another title")
-    town.settle()
-    town.sweep()
-    return event
+    return refused(town, 401)
 
 
 def clock_skew(town: TroubledTown) -> str:

@@ -12,7 +12,7 @@ import urllib3
 from sync.cli import doctor, verbs
 from sync.cli.demo.conference_service import ConferenceService
 from sync.conferences.demo import Demo
-from sync.errors import AuthFailed
+from tests.checked import Checked
 from tests.contract.fake_own_system import PlainApi
 
 KEY_LINE = "k1:" + base64.urlsafe_b64encode(b"hush----" * 4).decode()
@@ -21,19 +21,10 @@ TITLE = "hush: a title"
 Capture = pytest.CaptureFixture[str]
 
 
-class Checked(Demo):
-    """Has a key, and a check of its own. It may be a series."""
+class Serial(Checked):
+    """What it is told may be a series."""
 
     capabilities = Demo.capabilities | {"recurrence"}
-
-    def __init__(self, options: Any, context: Any) -> None:
-        super().__init__({"url": options["url"]}, context)
-        self.key = options["key"]
-
-    def check(self) -> str:
-        if self.key.read() != "right":
-            raise AuthFailed("GET: 401 from 127.0.0.1")
-        return "asked for the scopes: all are granted"
 
 
 class Buggy(Demo):
@@ -70,7 +61,7 @@ def environment(service: ConferenceService, tmp_path: Path, monkeypatch: pytest.
     url = {"url": service.url}
     providers = {
         "rooms": {"use": "demo", "options": url},
-        "checked": {"use": f"{__name__}:Checked", "options": {**url, "key": {"file": str(key)}}},
+        "checked": {"use": f"{__name__}:Serial", "options": {**url, "key": {"file": str(key)}}},
         "buggy": {"use": f"{__name__}:Buggy", "options": url},
         "unread": {"use": f"{__name__}:Unread", "options": url},
         "several": {"use": "demo", "options": url, "accounts": {"emea": {"organizers": ["*"]}}},
