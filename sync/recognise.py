@@ -196,6 +196,11 @@ def recognise(
     return None
 
 
+def joined_at(url: str, systems: Sequence[System]) -> Recognised | None:
+    """The conference that is joined at this URL."""
+    return recognise(Carried("", "", "", "", "", (url,)), systems)
+
+
 def leads_to(uri: str, key: ConferenceKey, systems: Sequence[System]) -> bool:
     """Whether that very conference, and no standing room, is joined at this URL."""
     return any(door.key == key and not door.personal for door in _doors(uri, systems))

@@ -198,9 +198,8 @@ def queue(chosen: Settings) -> "Queue":
     return _queue(chosen, SystemClock(), of_a_person=True)
 
 
-def workplace(environ: Mapping[str, str]) -> "tuple[Outside, Policy]":
-    """All that a worker works with, for a person who does its work. Raises Misconfigured with every problem."""
-    chosen, conferences, rules = worker_settings(environ, "person")
+def workplace(chosen: Settings, conferences: "Registry", rules: "Rules") -> "tuple[Outside, Policy]":
+    """All that a worker works with, for a person who does its work."""
     return _outside(chosen, conferences, rules, of_a_person=True), policy(chosen, rules)
 
 

@@ -30,7 +30,7 @@ from sync.ports import CalendarRecord
 
 _WAIT_S = 600.0  # without a sign of the worker
 _AT_ONCE = (
-    5  # calendars in the worker's hands: a page takes it a second, so that they keep to half of a minute's
+    5  # calendars in the worker's hands: a page takes it a second, and so they keep to half of a minute's
 )
 _TICK_S = 0.5
 _POLL_S = 2.0
@@ -102,6 +102,7 @@ def _backfill(desk: Desk, arguments: Namespace, wait: Wait) -> int:
         )
     come, listing = _Come(), _here if desk.works_here else _elsewhere
     with (
+        quietly(),  # once, as standard output is one for all threads
         _saying_how_to_go_on(arguments, began_at, come, len(left)),
         Progress("listing", len(left)) as progress,
     ):
@@ -194,8 +195,7 @@ def _asked_for(desk: Desk, record: CalendarRecord, waiting: Waiting, wait: Wait)
         present = _when_free(desk, record, waiting, wait)
         tries = tuple(each.key for each in desk.store.unsettled(record.key))
         try:
-            with quietly():
-                by_hand.do_again(*desk.errands, record.key, Again(in_full=True, tries=tries), owner=owner())
+            by_hand.do_again(*desk.errands, record.key, Again(in_full=True, tries=tries), owner=owner())
             break
         except Transient:  # another pass came in between
             if not tries_left:

@@ -11,22 +11,21 @@ from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from functools import cached_property
 from io import StringIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from sync import wiring
 from sync.channel import calendar_key
+from sync.cli.verbs import complain
 from sync.conference import Conference
-from sync.errors import Misconfigured, nearest
-from sync.event import Carried
+from sync.errors import Misconfigured, SyncError, nearest
 from sync.local.clock import SystemClock
-from sync.ports import CalendarRecord, Queue, Store
-from sync.recognise import KNOWN, ConferenceKey, recognise
+from sync.ports import CalendarRecord, Outside, Queue, Store
+from sync.recognise import KNOWN, ConferenceKey, joined_at
 from sync.rules import Rules
 from sync.settings import Settings
 
 if TYPE_CHECKING:
+    from sync.conferences.registry import Registry
     from sync.policy import Policy
-    from sync.ports import Outside
 
 
 class Wrong(Exception):
@@ -74,14 +73,18 @@ class Desk:
     @cached_property
     def workplace(self) -> "tuple[Outside, Policy]":
         """All that a worker works with: it needs SYNC_CONFERENCES and rights on Google and the providers."""
-        return wiring.workplace(self._environ)
+        return wiring.workplace(*self._worker)
 
     @cached_property
     def rules(self) -> Rules:
         """What the settings make of events; without SYNC_CONFERENCES, all that is known anyway."""
         if not self._environ.get("SYNC_CONFERENCES", "").strip():
             return Rules(KNOWN, frozenset())
-        return wiring.worker_settings(self._environ, "person")[2]
+        return self._worker[2]
+
+    @cached_property
+    def _worker(self) -> "tuple[Settings, Registry, Rules]":
+        return wiring.worker_settings(self._environ, "person")
 
     @cached_property
     def clock(self) -> SystemClock:
@@ -90,8 +93,6 @@ class Desk:
     @cached_property
     def errands(self) -> "tuple[Outside, Policy]":
         """For what is only written down, and done by whoever looks next: Google and providers are not asked."""
-        from sync.ports import Outside
-
         nobody: Any = _Nobody()
         outside = Outside(nobody, self.store, nobody, self.queue, self.clock)
         return outside, wiring.policy(self.settings, Rules(KNOWN, frozenset()))
@@ -110,11 +111,12 @@ class Desk:
 
     def chosen(self, names: Collection[str]) -> Sequence[CalendarRecord]:
         """These calendars, or else all that are looked after. Raises Wrong for one that is not."""
-        for record in map(self.named, names):
+        named = [self.named(name) for name in names]
+        for record in named:
             if not record.active:
                 told = f"{self.label(record.key)} is paused or unwired: no pass looks at it"
                 raise Wrong(told, "python -m sync status")
-        keys = {self.named(name).key for name in names}
+        keys = {each.key for each in named}
         return [each for each in self.calendars if each.active and (not names or each.key in keys)]
 
     def named(self, name: str) -> CalendarRecord:
@@ -130,7 +132,12 @@ class Desk:
 
     def label(self, key: str) -> str:
         """What people call a calendar: the label it was wired under, else its key."""
-        return next((each.label for each in self.calendars if each.key == key and each.label), key)
+        return self.labels.get(key, key)
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """What people call each calendar, by its key."""
+        return {each.key: each.label or each.key for each in self.calendars}
 
     # --- Conferences ---
 
@@ -141,8 +148,7 @@ class Desk:
 
     def _keys(self, name: str) -> Collection[ConferenceKey]:
         if "://" in name:
-            carried = Carried("", "", "", "", "", (name,))
-            seen = recognise(carried, self.rules.systems)
+            seen = joined_at(name, self.rules.systems)
             return [seen.key] if seen is not None else []
         provider, _, conference_id = name.partition(":")
         bare = [ConferenceKey(each, name) for each in sorted(self.rules.providers)]
@@ -154,19 +160,12 @@ def quietly() -> AbstractContextManager[object]:
     return redirect_stdout(StringIO())
 
 
-def host_of(url: str) -> str:
-    return urlsplit(url).hostname or ""
-
-
 def _one_of(known: Sequence[str], otherwise: str) -> str:
     return f"one of: {', '.join(known[:8])}" if 0 < len(known) <= 8 else f"{otherwise} lists them"
 
 
 def answer(ask: Callable[[], int], wrong: int = 2) -> int:
     """Run a verb; what goes wrong is one line, and a hint what to do. 1: it failed, 2: it was asked wrongly."""
-    from sync.cli.verbs import complain
-    from sync.errors import SyncError
-
     try:
         return ask()
     except Wrong as problem:

@@ -1,13 +1,12 @@
 """`python -m sync enrol`: have a calendar looked after from now on, or no longer, without a deploy."""
 
 import re
-import uuid
 from argparse import Namespace
 
 from sync import enrol
 from sync.channel import calendar_key
 from sync.cli import say
-from sync.cli.desk import Desk, Wrong, answer, quietly
+from sync.cli.desk import Desk, Wrong, answer, owner, quietly
 from sync.cli.verbs import Parser
 from sync.enrol import Outcome
 from sync.ports import CalendarId, EnrolledCalendar
@@ -89,4 +88,4 @@ def _remove(desk: Desk, arguments: Namespace) -> Outcome:
     outside, policy = desk.workplace
     key = calendar_key(desk.store.salt(), arguments.calendar)
     with quietly():
-        return enrol.remove(outside, policy, key, desk.now, f"command line {uuid.uuid4().hex[:12]}")
+        return enrol.remove(outside, policy, key, desk.now, owner())

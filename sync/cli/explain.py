@@ -14,7 +14,7 @@ from sync.codes import Code
 from sync.conference import Conference, State
 from sync.errors import AccessLost, Gone, Misconfigured, SyncError
 from sync.event import Event, Kind, Unreadable, tombstone
-from sync.ledger import Link, event_of
+from sync.ledger import Link, event_of, ref_of
 from sync.ports import CalendarRecord
 from sync.rules import Rules
 
@@ -76,7 +76,7 @@ def _explain(desk: Desk, what: str, calendar: str | None, offline: bool, as_json
         raise _unknown(desk, what)
     look = _Look(desk)
     asked = _asked(desk, what, links, where)
-    now = {} if offline else {f"{key}.{event_id}": said for key, event_id, said in look.at(asked, links)}
+    now = {} if offline else dict(look.at(asked, links))
     if not links and conference is None and not now:
         raise _unknown(desk, what)
     story = _Story(links, conference, now, list(_troubles(desk, links, conference, now)))
@@ -101,9 +101,8 @@ def _found(desk: Desk, what: str, where: CalendarRecord | None) -> tuple[list[Li
     if conference is None:
         return [], None
     refs = [*sorted(conference.refs), *sorted(conference.former)][:_ASKED]
-    used_by = [(event_of(ref), ref) for ref in refs]
-    named = [link for (_, event_id), _ in used_by for link in desk.store.links_of(event_id)]
-    return [link for link in named if link.ref in refs], conference
+    events = dict.fromkeys(event_of(ref)[1] for ref in refs)
+    return [link for each in events for link in desk.store.links_of(each) if link.ref in refs], conference
 
 
 def _event_id(what: str) -> str:
@@ -149,15 +148,17 @@ class _Look:
 
     def at(
         self, asked: Sequence[tuple[CalendarRecord, str]], links: Sequence[Link]
-    ) -> Iterator[tuple[str, str, _Now]]:
+    ) -> Iterator[tuple[str, _Now]]:
+        """What each says, by its ref."""
         known = {each.ref: each for each in links}
         for record, event_id in asked:
-            link = known.get(f"{record.key}.{event_id}")
+            ref = ref_of(record.key, event_id)
+            link = known.get(ref)
             if link is not None and not link.live and link.conference is None:
                 continue
             said = self._of(record, event_id, link)
             if said is not None:
-                yield record.key, event_id, said
+                yield ref, said
 
     def _of(self, record: CalendarRecord, event_id: str, link: Link | None) -> _Now | None:
         try:
@@ -244,14 +245,13 @@ def _troubles(
     desk: Desk, links: Sequence[Link], conference: Conference | None, now: Mapping[str, _Now]
 ) -> Iterator[Trouble]:
     keys = {link.calendar_key for link in links} | ({conference.home} if conference else set())
-    watched = Watched(desk.store.wired().webhook_url, desk.settings.times)
+    watched = Watched(desk.store.webhook_url(), desk.settings.times)
     for record in desk.calendars:
         if record.key in keys and record.active:
             found = health.of_calendar(record, desk.now, desk.label(record.key), watched)
             yield from (each for each in found if each.code != "unknown_conference")
     if conference is not None:
-        labels = {each.key: desk.label(each.key) for each in desk.calendars}
-        yield from health.of_conference(conference, desk.now, labels, desk.store.accounts())
+        yield from health.of_conference(conference, desk.now, desk.labels, desk.store.accounts())
     yield from (each.trouble for each in now.values() if each.trouble is not None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync import decide
-from sync.account import Account
+from sync.account import Account, account_name
 from sync.channel import Channel, ChannelState
 from sync.cli import say
 from sync.codes import Code
@@ -335,8 +335,7 @@ def is_over(conference: Conference, now: float) -> bool:
 
 
 def account_of(conference: Conference) -> str:
-    provider, account = conference.key.provider, conference.account
-    return f"{provider}:{account}" if account else provider
+    return account_name(conference.key.provider, conference.account)
 
 
 def _since(conference: Conference, now: float) -> str:

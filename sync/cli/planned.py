@@ -13,14 +13,13 @@ from sync import by_hand
 from sync import conference as conferences
 from sync.apply import apply
 from sync.cli import health
-from sync.cli.desk import Desk, Wrong, owner, recorded
+from sync.cli.desk import Desk, Wrong, owner, quietly
 from sync.cli.overlay import Overlay
 from sync.codes import Code
 from sync.conference import Conference, State
 from sync.errors import Transient
 from sync.ledger import Ledger, event_of
 from sync.meeting import FIELDS, Meeting
-from sync.policy import Policy
 from sync.ports import (
     Actual,
     CalendarRecord,
@@ -133,7 +132,7 @@ def plan(desk: Desk, record: CalendarRecord) -> Plan:
     notes, calendar = _Notes(outside.conferences), _Reading(outside.calendar)
     reading: Any = calendar
     copied = Outside(reading, overlay, notes, _NoQueue(), outside.clock)
-    with recorded():
+    with quietly():
         claim = overlay.claim(record.key, owner())
         assert isinstance(claim, Claimed), "nobody else is at a copy of our own"
         tenure = Tenure(copied, replace(policy, observing=False), claim)
@@ -219,7 +218,7 @@ def carry_out(desk: Desk, record: CalendarRecord, steps: Sequence[Step]) -> list
     """
     outside, policy = desk.workplace
     acting = replace(policy, observing=False)
-    with recorded(), borrowed(outside, acting, record.key, owner()) as tenure:
+    with quietly(), borrowed(outside, acting, record.key, owner()) as tenure:
         pulled = pull(tenure)
         if not pulled.complete:
             raise Transient("the listing did not come to its end: pull the calendar first, and plan again")
@@ -232,25 +231,15 @@ def carry_out(desk: Desk, record: CalendarRecord, steps: Sequence[Step]) -> list
         keys = [step.conference for step in steps if step.conference not in moved]
         by_hand.apply_to(tenure, keys, conferences.retried)
         apply(tenure, pulled, keys)
-    _wake(outside, acting, record.key)
+    wake(outside.queue, outside.clock, acting.buckets, record.key)  # the rest is another pass's business
     after = {each.key: each for each in outside.store.conferences(keys)}
     return [
-        Done(step.conference, "moved", moved[step.conference])
-        if step.conference in moved
-        else _done(after.get(step.conference))
-        if step.conference in after
-        else Done(step.conference, "failed", "it is not known any more")
-        for step in steps
+        _done(step.conference, moved.get(step.conference, ""), after.get(step.conference)) for step in steps
     ]
 
 
 def _nothing(_book: Ledger, _now: float) -> None:
     """What is to be stored is beside the ledger."""
-
-
-def _wake(outside: Outside, policy: Policy, calendar_key: str) -> None:
-    """All that is not in the plan is another pass's business."""
-    wake(outside.queue, outside.clock, policy.buckets, calendar_key)
 
 
 def _has_moved(step: Step, now: Conference | None) -> str:
@@ -264,12 +253,15 @@ def _has_moved(step: Step, now: Conference | None) -> str:
     return "" if now.pending else "it was done meanwhile"
 
 
-def _done(after: Conference | None) -> Done:
-    assert after is not None, "it was there"
-    last = after.decisions[-1].decision if after.decisions else None
+def _done(key: ConferenceKey, moved: str, after: Conference | None) -> Done:
+    if moved:
+        return Done(key, "moved", moved)
+    if after is None:
+        return Done(key, "failed", "it is not known any more")
     if not after.pending:
-        return Done(after.key, "done")
-    return Done(after.key, "failed", (last.why or last.code.value) if last else "")
+        return Done(key, "done")
+    last = after.decisions[-1].decision if after.decisions else None
+    return Done(key, "failed", (last.why or last.code.value) if last else "")
 
 
 def read(document: Any) -> list[tuple[str, list[Step]]]:

@@ -1,6 +1,6 @@
 """`python -m sync status`: how every calendar stands, what is wrong, and what to do about it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -93,8 +93,9 @@ def _status(desk: Desk, name: str | None, *, as_json: bool) -> int:
     key = chosen[0].key if name else ""
     unsettled = list(desk.store.unsettled(key))
     accounts = desk.store.accounts()
-    watched = Watched(desk.store.wired().webhook_url, desk.settings.times)
-    rows = [_Row(each, _counts(unsettled, each.key, desk.now), bool(watched.webhook_url)) for each in chosen]
+    watched = Watched(desk.store.webhook_url(), desk.settings.times)
+    counts = _counts(unsettled, desk.now)
+    rows = [_Row(each, counts[each.key], bool(watched.webhook_url)) for each in chosen]
     troubles = list(_troubles(desk, chosen, unsettled, accounts, watched))
     well = not any(each.grave for each in troubles)
     if as_json:
@@ -130,8 +131,7 @@ def _troubles(
         yield health.of_budget(interval_s, desk.settings.times)
     known = list(accounts)
     yield from (health.of_account(each, desk.now) for each in known if not each.answers)
-    labels = {each.key: desk.label(each.key) for each in desk.calendars}
-    yield from health.of_conferences(unsettled, desk.now, labels, known)
+    yield from health.of_conferences(unsettled, desk.now, desk.labels, known)
 
 
 def _interval_s(desk: Desk) -> float:
@@ -140,17 +140,17 @@ def _interval_s(desk: Desk) -> float:
     return budget.interval_s(desk.settings.times.sweep, subjects)
 
 
-def _counts(unsettled: Iterable[Conference], key: str, now: float) -> Counter[str]:
-    counts: Counter[str] = Counter()
+def _counts(unsettled: Iterable[Conference], now: float) -> Mapping[str, Counter[str]]:
+    """How many stand how, by the calendar that looks after them."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for conference in unsettled:
-        if conference.home != key:
-            continue
+        here = counts[conference.home]
         if conference.state in (State.QUARANTINED, State.HELD):
-            counts[conference.state.value] += 1
+            here[conference.state.value] += 1
         elif conference.state is State.LOST:
-            counts["lost"] += not health.is_over(conference, now)
+            here["lost"] += not health.is_over(conference, now)
         else:
-            counts["pending"] += conference.pending
+            here["pending"] += conference.pending
     return counts
 
 

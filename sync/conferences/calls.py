@@ -75,6 +75,8 @@ class Calls:
 
     def judge(self, answer: Answer) -> None:
         """Raises for anything but a success."""
+        if answer.succeeded:
+            return
         try:
             self._api.refuse(answer)
             self._api.http.judge(answer)

@@ -21,10 +21,9 @@ from sync.conferences.options import Options
 from sync.conferences.token import Fetched, SharedToken
 from sync.conferences.told import NOT_OURS, Told, moment
 from sync.errors import AuthFailed, Gone, Refused, Transient
-from sync.event import Carried
 from sync.meeting import Meeting
 from sync.ports import Actual, Outcome, Target
-from sync.recognise import KNOWN, recognise
+from sync.recognise import KNOWN, joined_at
 
 # "National cloud deployments": where each cloud signs in, and its Graph. Online meetings are not in China's.
 _CLOUDS = {
@@ -227,7 +226,7 @@ def _text(at: datetime) -> str:
 
 
 def _id_in(url: object) -> str:
-    seen = recognise(Carried("", "", "", "", "", (str(url),)), (Teams.system,))
+    seen = joined_at(str(url), (Teams.system,))
     return seen.key.id if seen else ""
 
 

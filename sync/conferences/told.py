@@ -30,9 +30,6 @@ class Told:
         if sentence not in self._notes:
             self._notes.append(sentence)
 
-    def has_applied(self, detail: str) -> bool:
-        return detail in self._applied
-
     def outcome(self, *, changed: bool, join_url: str = "") -> Outcome:
         """Raises Unsupported when nothing at all could be told."""
         why = "; ".join(self._notes)

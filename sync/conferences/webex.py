@@ -21,10 +21,9 @@ from sync.conferences.token import Fetched, SharedToken
 from sync.conferences.told import NOT_OURS, Told, moment, said
 from sync.conferences.webex_times import Times, text, times
 from sync.errors import AuthFailed, Gone, Refused, Transient, Unsupported
-from sync.event import Carried
 from sync.meeting import Meeting
 from sync.ports import Actual, Outcome, Target
-from sync.recognise import KNOWN, recognise
+from sync.recognise import KNOWN, joined_at
 
 _HOSTS = ("webexapis.com", "webex.com")
 _TITLE_LIMIT, _AGENDA_LIMIT = 128, 1300
@@ -170,7 +169,7 @@ def _refuse_personal(found: Mapping[str, object]) -> None:
 
 
 def _id_in(url: object) -> str:
-    seen = recognise(Carried("", "", "", "", "", (str(url),)), (Webex.system,))
+    seen = joined_at(str(url), (Webex.system,))
     return seen.key.id if seen else ""
 
 

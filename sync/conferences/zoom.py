@@ -297,5 +297,7 @@ def _refuse(answer: Answer) -> None:
 
 def _code(answer: Answer) -> int:
     """Zoom's own code for what went wrong; 0 if it says none. Some of its errors are XML, and some a proxy's."""
+    if not 400 <= answer.status < 500 or answer.status == 429:
+        return 0
     code = answer.said("code")
-    return code if isinstance(code, int) and 400 <= answer.status < 500 and answer.status != 429 else 0
+    return code if isinstance(code, int) else 0

@@ -1,6 +1,7 @@
 """A backfill lists every calendar in full once, whatever interrupts it, and tells nothing that stands."""
 
 import json
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
+from sync import by_hand
 from sync.cli import backfill, verbs
 from sync.cli.desk import Desk
 from sync.cursor import Cursor, Window
@@ -197,12 +199,34 @@ def elsewhere(town: Town, monkeypatch: pytest.MonkeyPatch) -> Worker:
     return worker
 
 
-def test_a_worker_lists_them_and_is_waited_for(town: Town, listings: Listings, elsewhere: Worker) -> None:
+def test_a_worker_lists_them_and_is_waited_for(
+    town: Town, listings: Listings, elsewhere: Worker, capsys: Capture
+) -> None:
     town.clock.advance(2)
     assert run() == 0
     assert listings.full == {ME: 1, YOU: 1}
+    assert "2 calendars listed in full" in capsys.readouterr().out
     assert run() == 0
     assert listings.full == {ME: 1, YOU: 1}
+
+
+def test_standard_output_is_put_aside_once_as_it_is_one_for_all_threads(
+    town: Town, elsewhere: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were it put aside in each, the last to put it back might put back another one's, and the answer be lost."""
+    seen, ask = list[object](), by_hand.do_again
+
+    def do_again(*what: Any, **how: Any) -> None:
+        seen.append(sys.stdout)
+        ask(*what, **how)
+
+    monkeypatch.setattr(by_hand, "do_again", do_again)
+    monkeypatch.setattr("sync.cli.backfill._AT_ONCE", 1)
+    town.clock.advance(2)
+    assert run() == 0
+    assert len(seen) == 2
+    assert seen[0] is seen[1]
+    assert seen[0] is not sys.stdout
 
 
 def test_a_worker_that_does_not_come_is_said(

@@ -3,10 +3,9 @@
 import json
 import math
 from argparse import ArgumentTypeError, Namespace
-from contextlib import redirect_stdout
 from dataclasses import asdict
-from io import StringIO
 
+from sync.cli.desk import Wrong, quietly
 from sync.cli.doctor import deployment as deployment
 from sync.cli.doctor import provider
 from sync.cli.doctor.check import FAILED, lines
@@ -17,12 +16,12 @@ def main(argv: list[str]) -> int:
     """Try one thing after the other. Exit code 0, 1 if a check failed, 2 for wrong arguments."""
     arguments = _arguments(argv)
     try:
-        with redirect_stdout(StringIO()):  # log records of what we use on the way
+        with quietly():  # log records of what we use on the way
             if arguments.provider:
                 checks = list(provider.checks(arguments))
             else:
                 checks = list(deployment.checks(arguments.wait))
-    except provider.Wrong as wrong:
+    except Wrong as wrong:
         complain(f"doctor: {wrong}", wrong.hint)
         return 2
     failed = [check.name for check in checks if check.result == FAILED]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from sync import watching, wiring
-from sync.channel import Channel, ChannelState, Key, calendar_key, mint
+from sync import records, watching, wiring
+from sync.channel import Channel, ChannelState, Key, mint
 from sync.cli.doctor import provider
 from sync.cli.doctor.check import FAILED, OK, SKIPPED, Check
 from sync.conferences.registry import places
@@ -164,16 +164,11 @@ class _Deployment:
 
     def _wanted(self) -> list[_Wanted]:
         store = self._outside.store
-        salt = store.salt()
-        enrolled = {
-            (key := calendar_key(salt, each.calendar.id)): _Wanted(each.calendar.id, key, each.calendar)
-            for each in store.enrolled()
-        }
-        wired = {
-            (key := calendar_key(salt, each.calendar.id)): _Wanted(each.slug, key, each.calendar, each.paused)
-            for each in store.wired().calendars
-        }
-        return list({**enrolled, **wired}.values())
+        found = records.wanted(store.wired().calendars, store.enrolled(), store.salt())
+        return [
+            _Wanted(each.slug or each.calendar.id, key, each.calendar, each.paused)
+            for key, each in found.items()
+        ]
 
     def _switch(self, wanted: list[_Wanted]) -> Check:
         found = f"{len(wanted)} calendars are wired or enrolled"

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from sync import wiring
+from sync.cli.desk import Wrong
 from sync.cli.doctor.check import FAILED, OK, SKIPPED, Check
 from sync.conferences.registry import Registry
 from sync.errors import (
@@ -21,19 +22,10 @@ from sync.errors import (
     Transient,
     Unsupported,
 )
-from sync.event import Carried
 from sync.meeting import Meeting
 from sync.ports import Actual, Provider, Target
-from sync.recognise import ConferenceKey, recognise
+from sync.recognise import ConferenceKey, joined_at
 from sync.settings import ProviderSettings, Settings
-
-
-class Wrong(Exception):
-    """The arguments do not fit the settings: why, and what to do."""
-
-    def __init__(self, problem: str, hint: str) -> None:
-        super().__init__(problem)
-        self.hint = hint
 
 
 def checks(arguments: Namespace) -> Iterator[Check]:
@@ -145,7 +137,7 @@ def _target(provider: Provider, name: str, arguments: Namespace) -> Target:
     told: str = arguments.conference
     if "://" not in told:
         return Target(ConferenceKey(name, told), organizer=arguments.organizer)
-    found = recognise(Carried("", "", "", "", "", (told,)), (provider.system,))
+    found = joined_at(told, (provider.system,))
     if found is None:
         raise Wrong(
             f"--conference is no URL that {name} joins its conferences at", "name the conference by its id"
