@@ -16,7 +16,7 @@ from sync.codes import Code
 from sync.conference import Conference
 from sync.ledger import Link
 from sync.local.sqlite import SqliteStore
-from sync.ports import Store
+from sync.ports import CalendarRecord, EnrolledCalendar, Store, Wiring
 from sync.recognise import ConferenceKey
 from sync.settings import Times
 
@@ -37,7 +37,10 @@ class StoresClock:
 class Overlay(SqliteStore):
     """One calendar's part of a real store, to be changed without consequences. For one thread."""
 
-    def __init__(self, real: Store, calendar_key: str, times: Times) -> None:
+    def __init__(
+        self, real: Store, calendar_key: str, calendars: Iterable[CalendarRecord], times: Times
+    ) -> None:
+        """`calendars`: all there are, as they stood a moment ago."""
         now = real.now()
         super().__init__(
             ":memory:",
@@ -49,14 +52,15 @@ class Overlay(SqliteStore):
         self._real = real
         self._copied_links: set[str] = set()
         self._copied_conferences: set[ConferenceKey] = set()
-        self._copy(calendar_key, now)
+        self._copy(calendar_key, calendars, now)
 
-    def _copy(self, calendar_key: str, now: float) -> None:
+    def _copy(self, calendar_key: str, calendars: Iterable[CalendarRecord], now: float) -> None:
         """All that a pass over this calendar asks for without a name."""
         for each in self._real.accounts():
             self.change_account(each.name, partial(_as_it_is, each))
+        own = self._real.calendar(calendar_key)
         with self._database.writing() as connection:
-            for record in self._real.calendars():
+            for record in (*calendars, *([own] if own else ())):  # the later stands
                 self._write_calendar(connection, replace(record, lease=record.lease.released()))
             for link in self._real.live_links(calendar_key):
                 self._copied_links.add(link.event_id)
@@ -64,6 +68,15 @@ class Overlay(SqliteStore):
             for conference in self._real.conferences_of(calendar_key):
                 self._copied_conferences.add(conference.key)
                 self._write_conference(connection, _unobserved(conference, now), now)
+
+    def wired(self) -> Wiring:
+        return self._real.wired()
+
+    def enrolled(self) -> Sequence[EnrolledCalendar]:
+        return self._real.enrolled()
+
+    def salt(self) -> bytes:
+        return self._real.salt()
 
     def _read_links(
         self, connection: sqlite3.Connection, calendar_key: str, event_ids: Sequence[str]

@@ -128,7 +128,7 @@ class _NoQueue:
 def plan(desk: Desk, record: CalendarRecord) -> Plan:
     """What a pass over this calendar would do. Raises AccessLost, Transient."""
     outside, policy = desk.workplace
-    overlay = Overlay(desk.store, record.key, desk.settings.times)
+    overlay = Overlay(desk.store, record.key, desk.calendars, desk.settings.times)
     notes, calendar = _Notes(outside.conferences), _Reading(outside.calendar)
     reading: Any = calendar
     copied = Outside(reading, overlay, notes, _NoQueue(), outside.clock)

@@ -13,7 +13,7 @@ import pytest
 from sync import by_hand
 from sync.channel import calendar_key
 from sync.cli import forget
-from sync.ports import CalendarId, EnrolledCalendar
+from sync.ports import CalendarId, EnrolledCalendar, WiredCalendar
 from sync.recognise import ConferenceKey
 from tests.passes.conftest import ME, YOU
 from tests.system.troubled_town import HOUR, WEBHOOK, TroubledTown
@@ -76,6 +76,17 @@ def test_a_plan_says_what_a_pass_would_do_and_exits_with_2(changed: Town) -> Non
         ("-", "demo:conf-003", "delete, when its grace is over"),
     ]
     assert [each["due"] for each in steps] == [True, True, True, False]
+
+
+def test_a_plan_waits_for_a_calendar_that_is_wired_and_was_never_looked_at_as_a_pass_does(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.act("delete", event=event)
+    town.look()
+    town._wire("", (*town._calendars, WiredCalendar("yours", CalendarId(YOU))))
+    town.until_now()
+    [step] = told(town, "plan", code=2)["calendars"][0]["steps"]
+    assert (step["what"], step["due"]) == ("delete: a calendar that it may have moved to is new", False)
 
 
 def test_a_plan_changes_nothing_and_calls_no_provider(changed: Town) -> None:
