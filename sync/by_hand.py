@@ -43,7 +43,7 @@ def retry(
     Raises Refused for a calendar that is not looked after, Transient while a pass is over it.
     """
     keys = [each.key for each in outside.store.unsettled(calendar_key) if only is None or each.key in only]
-    return _change(outside, policy, calendar_key, owner, keys, conferences.retried)
+    return change(outside, policy, calendar_key, owner, keys, conferences.retried)
 
 
 def read_back(
@@ -51,7 +51,7 @@ def read_back(
 ) -> list[ConferenceKey]:
     """Have all that was told since then read back, and told again where it is not as wanted. Returns which."""
     told = (each.key for each in outside.store.conferences_of(calendar_key) if _was_told(each, since))
-    return _change(outside, policy, calendar_key, owner, told, conferences.doubted)
+    return change(outside, policy, calendar_key, owner, told, conferences.doubted)
 
 
 def _was_told(conference: Conference, since: float) -> bool:
@@ -108,14 +108,10 @@ def list_anew(tenure: Tenure) -> None:
     """The next listing is a full one."""
     bookmark = tenure.record.bookmark
     if bookmark is not None:
-        tenure.change(_nothing, Progress(bookmark=replace(bookmark, listing=_NO_LISTING)))
+        tenure.note(Progress(bookmark=replace(bookmark, listing=_NO_LISTING)))
 
 
-def _nothing(_book: Ledger, _now: float) -> None:
-    """What is to be stored is beside the ledger."""
-
-
-def _change(
+def change(
     outside: Outside,
     policy: Policy,
     calendar_key: str,

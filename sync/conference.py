@@ -399,7 +399,7 @@ def retried(conference: Conference, now: float) -> Conference:
         return conference
     found = conference
     if conference.state is State.LOST and conference.refs:
-        found = replace(conference, applied=Applied(conference.want.version - 1, _UNLIKE_ANY))
+        found = replace(conference, applied=_none_of_ours(conference))
     at_once = now - _BEHIND_S  # also by the clock of a pass that is a little behind
     waits = found.not_before > at_once or found.attempts or found.state is not State.OK
     if not (found.pending and waits):

@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -28,12 +29,6 @@ class _HttpsConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
         return _opened(self)
 
-    def connect(self) -> None:
-        context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-        context.load_default_certs()
-        self.ssl_context = in_time.bounded(context)
-        super().connect()
-
 
 def _opened(connection: HTTPConnection) -> socket.socket:
     """A socket for a connection of urllib3, in whose words it fails."""
@@ -54,7 +49,14 @@ class _HttpPool(urllib3.HTTPConnectionPool):
 
 
 class _HttpsPool(urllib3.HTTPSConnectionPool):
+    """Reads all certificates that there are to be believed once, and not for every connection."""
+
     ConnectionCls = _HttpsConnection
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+        context.load_default_certs()
+        super().__init__(*args, ssl_context=in_time.bounded(context), **kwargs)
 
 
 @contextmanager

@@ -12,8 +12,6 @@ from sync.conference import Conference, State
 from sync.policy import Policy
 from sync.ports import Outside, Store
 from sync.recognise import ConferenceKey
-from sync.tenure import borrowed
-from sync.wake import wake
 
 _MOST = 1000  # held deletions of one calendar that are looked at at a time
 
@@ -37,15 +35,9 @@ def answer(
     Returns which were answered. Raises Refused for a calendar that is not looked after, and Transient when a pass
     is over it just now.
     """
-    by_hand.refuse_unless_active(outside.store, calendar_key)
-    with borrowed(outside, policy, calendar_key, owner) as tenure:
-        keys = (item.key for item in held(outside.store, calendar_key) if only is None or item.key in only)
-        said = _approved if approve else _rejected
-        answered = [
-            key for batch in by_hand.in_batches(keys) for key in by_hand.apply_to(tenure, batch, said)
-        ]
-    wake(outside.queue, outside.clock, policy.buckets, calendar_key)
-    return answered
+    keys = (item.key for item in held(outside.store, calendar_key) if only is None or item.key in only)
+    said = _approved if approve else _rejected
+    return by_hand.change(outside, policy, calendar_key, owner, keys, said)
 
 
 def _approved(item: Conference, now: float) -> Conference:

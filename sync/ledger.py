@@ -162,16 +162,14 @@ def link_of(calendar_key: str, event: Event, rules: Rules) -> Link | None:
     return _link(calendar_key, event, ours, rules, rules.use(event, event.times, ours))
 
 
-def expect(ledger: Ledger, event_id: str, key: ConferenceKey, now: float) -> bool:
-    """Somebody says that this event is to carry this conference. False: more is known of the event already.
+def expect(ledger: Ledger, event_id: str, key: ConferenceKey, now: float) -> None:
+    """Somebody says that this event is to carry this conference, unless more is known of the event already.
 
     It helps to recognise the conference in the event. Until it was seen there nothing follows: no want, and so
     no change and no deletion.
     """
-    if ledger.link(event_id) is not None:
-        return False
-    ledger.put_link(Link(ledger.calendar_key, event_id, key, live=False, provisional_at=now))
-    return True
+    if ledger.link(event_id) is None:
+        ledger.put_link(Link(ledger.calendar_key, event_id, key, live=False, provisional_at=now))
 
 
 def let_go(ledger: Ledger, event_ids: Iterable[str], now: float) -> None:

@@ -11,7 +11,6 @@ from sync import logs, wake
 from sync.apply import Applied, apply
 from sync.codes import Code
 from sync.errors import AccessLost, LeaseLost, SyncError, Transient
-from sync.ledger import Ledger
 from sync.policy import Policy
 from sync.ports import Busy, Claimed, Closing, Idle, Outside, Progress
 from sync.pull import Pulled, pull
@@ -171,14 +170,10 @@ def _rounds(tenure: Tenure, report: _Report) -> PassOutcome:
                 _wake(tenure, applied.work_at)
             return PassOutcome.DONE
         if pulled.progress != Progress():  # going round must not lose a listing that took a whole pass
-            tenure.change(_nothing, pulled.progress)
+            tenure.note(pulled.progress)
         tenure.go_round(tenure.outside.store.calendar(tenure.record.key) or tenure.record)
     _hand_over(tenure)
     return PassOutcome.HANDED_OVER
-
-
-def _nothing(_book: Ledger, _now: float) -> None:
-    """What is to be stored is beside the ledger."""
 
 
 def _due_at(tenure: Tenure, applied: Applied) -> float:

@@ -74,6 +74,10 @@ class Tenure:
         result, self.hold = self.outside.store.change(self.hold, hearing, progress)
         return result
 
+    def note(self, progress: Progress) -> None:
+        """Store how far this has come, beside the ledger. Raises LeaseLost."""
+        self.change(lambda _book, _now: None, progress)
+
     def ask(self, calendar: CalendarRecord, event_id: str) -> Item | None:
         """One event by name, as a tombstone if it is not there. None: the calendar cannot say now.
 

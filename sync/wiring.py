@@ -112,9 +112,10 @@ class Hands:
 def hands(environ: Mapping[str, str]) -> Hands:
     """Raises Misconfigured with every problem that the worker would have here."""
     chosen, conferences, rules = worker_settings(environ, "doctor")
-    outside = _outside(chosen, conferences, rules, of_a_person=True)
+    identity = _identity(chosen)
+    outside = _outside(chosen, conferences, rules, identity, of_a_person=True)
     keys = _keys(chosen) if chosen.channel_keys else None
-    return Hands(chosen, outside, policy(chosen, rules), keys, conferences, _identity(chosen))
+    return Hands(chosen, outside, policy(chosen, rules), keys, conferences, identity)
 
 
 def _work() -> "Work":
@@ -122,7 +123,7 @@ def _work() -> "Work":
 
     logs.quiet_libraries()
     chosen, conferences, rules = worker_settings(os.environ)
-    outside = _outside(chosen, conferences, rules)
+    outside = _outside(chosen, conferences, rules, _identity(chosen))
     reservations = _reservations(outside, conferences, chosen)
     work = Work(outside, policy(chosen, rules), _keys(chosen), reservations)
     spare_the_loaded()
@@ -130,7 +131,12 @@ def _work() -> "Work":
 
 
 def _outside(
-    chosen: Settings, conferences: "Registry", rules: "Rules", *, of_a_person: bool = False
+    chosen: Settings,
+    conferences: "Registry",
+    rules: "Rules",
+    identity: "Identity | None",
+    *,
+    of_a_person: bool = False,
 ) -> "Outside":
     from sync.google.calendar import GoogleCalendar
     from sync.google.identity import nobody
@@ -138,7 +144,7 @@ def _outside(
 
     clock = SystemClock()
     calendar = GoogleCalendar(
-        credentials=_identity(chosen) or nobody,
+        credentials=identity or nobody,
         root_url=chosen.calendar_api,
         call_s=chosen.times.calendar_timeout,
         details=frozenset().union(*rules.details.values()),
@@ -200,7 +206,8 @@ def queue(chosen: Settings) -> "Queue":
 
 def workplace(chosen: Settings, conferences: "Registry", rules: "Rules") -> "tuple[Outside, Policy]":
     """All that a worker works with, for a person who does its work."""
-    return _outside(chosen, conferences, rules, of_a_person=True), policy(chosen, rules)
+    outside = _outside(chosen, conferences, rules, _identity(chosen), of_a_person=True)
+    return outside, policy(chosen, rules)
 
 
 def worker_settings(

@@ -18,7 +18,7 @@ from sync.cli.overlay import Overlay
 from sync.codes import Code
 from sync.conference import Conference, State
 from sync.errors import Transient
-from sync.ledger import Ledger, event_of
+from sync.ledger import event_of
 from sync.meeting import FIELDS, Meeting
 from sync.ports import (
     Actual,
@@ -223,7 +223,7 @@ def carry_out(desk: Desk, record: CalendarRecord, steps: Sequence[Step]) -> list
         if not pulled.complete:
             raise Transient("the listing did not come to its end: pull the calendar first, and plan again")
         if pulled.progress != Progress():
-            tenure.change(_nothing, pulled.progress)
+            tenure.note(pulled.progress)
         standing = {each.key: each for each in outside.store.conferences(step.conference for step in steps)}
         moved = {
             step.conference: why for step in steps if (why := _has_moved(step, standing.get(step.conference)))
@@ -236,10 +236,6 @@ def carry_out(desk: Desk, record: CalendarRecord, steps: Sequence[Step]) -> list
     return [
         _done(step.conference, moved.get(step.conference, ""), after.get(step.conference)) for step in steps
     ]
-
-
-def _nothing(_book: Ledger, _now: float) -> None:
-    """What is to be stored is beside the ledger."""
 
 
 def _has_moved(step: Step, now: Conference | None) -> str:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ import google.auth
 import google_auth_httplib2
 import httplib2
 import urllib3
+from google.auth.credentials import Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from urllib3.exceptions import HTTPError
 
@@ -94,11 +96,18 @@ class Console:
         return told
 
 
+@cache
+def _own_credentials() -> Credentials:
+    found: Credentials = google.auth.default(scopes=[_SCOPE])[0]
+    return found
+
+
 def own_token() -> str:
     """An access token of the application-default credentials: of whoever is at the command line."""
     try:
-        credentials, _ = google.auth.default(scopes=[_SCOPE])
-        credentials.refresh(google_auth_httplib2.Request(httplib2.Http(timeout=_WAIT_S)))  # type: ignore[no-untyped-call]
+        credentials = _own_credentials()
+        if not credentials.valid:
+            credentials.refresh(google_auth_httplib2.Request(httplib2.Http(timeout=_WAIT_S)))  # type: ignore[no-untyped-call]
     except DefaultCredentialsError:
         raise Misconfigured(
             ["There are no application-default credentials: gcloud auth application-default login."]

@@ -15,13 +15,13 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import urllib3
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 from urllib3.exceptions import HTTPError
 
+from sync import connections
 from sync.enrolment import Person
 from sync.errors import Rejected, Transient
 from sync.ports import Clock
@@ -100,9 +100,8 @@ class _Keys:
     def __init__(self, url: str, clock: Clock, connect_s: float, read_s: float) -> None:
         self._url = url
         self._clock = clock
-        self._pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=connect_s, read=read_s), retries=False
-        )
+        self._pool = connections.pool(1, connect_s)
+        self._call_s = connect_s + read_s
         self._reading = threading.Lock()
         self._keys: Mapping[str, RSAPublicKey] = {}
         self._good_until = self._asked_at = -math.inf
@@ -127,15 +126,16 @@ class _Keys:
             if now < self._asked_at + _ASK_AGAIN_S:
                 return
             self._asked_at = now
-            answer = self._pool.request("GET", self._url, preload_content=False, redirect=False)
-            try:
-                content = answer.read(_KEYS_MOST + 1)
-            finally:
-                answer.release_conn()
+            with connections.within(self._call_s):
+                answer = self._pool.request("GET", self._url, preload_content=False)
+                try:
+                    content = answer.read(_KEYS_MOST + 1)
+                finally:
+                    answer.release_conn()
             keys = _public_keys(content) if answer.status == 200 and len(content) <= _KEYS_MOST else {}
             if keys:
                 self._keys, self._good_until = keys, now + _age_s(answer.headers)
-        except HTTPError:
+        except (TimeoutError, HTTPError):
             return
         finally:
             self._reading.release()

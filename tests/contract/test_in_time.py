@@ -1,5 +1,6 @@
 """Every call to the outside ends within its time, whatever the other side does."""
 
+import base64
 import json
 import socket
 import ssl
@@ -26,6 +27,7 @@ from sync.conferences.token import Fetched, SharedToken
 from sync.cursor import Window
 from sync.errors import Gone, Timeout, Transient
 from sync.google.calendar import GoogleCalendar
+from sync.google.id_token import GoogleTokens
 from sync.google.identity import Identity
 from sync.google.secrets import Secrets
 from sync.google.tasks import CloudTasks, MetadataToken
@@ -79,6 +81,12 @@ def secrets(url: str) -> object:
     return Secrets(clock=ManualClock(), cache_s=1.0, wait_s=HALF_S, root_url=url).read("projects/p/secrets/s")
 
 
+def keys(url: str) -> object:
+    header = base64.urlsafe_b64encode(b'{"alg": "RS256", "kid": "k"}').decode().rstrip("=")
+    tokens = GoogleTokens(["us"], ManualClock(), root_url=url, connect_s=HALF_S, read_s=HALF_S)
+    return tokens.person(f"{header}.e30.AA")
+
+
 CALLS: dict[str, Callable[[str], object]] = {
     "a provider": http,
     "a listing": lambda url: calendar(url).list_page(ANNA, Window(0.0), ""),
@@ -88,8 +96,13 @@ CALLS: dict[str, Callable[[str], object]] = {
     "an access token": metadata,
     "a secret": secrets,
     "a token for a user": as_somebody,
+    "the keys of ID tokens": keys,
 }
-_TELL_NO_DIFFERENCE = ("a secret", "a token for a user")  # between silence and other trouble
+_TELL_NO_DIFFERENCE = (
+    "a secret",
+    "a token for a user",
+    "the keys of ID tokens",
+)  # between silence and other trouble
 
 
 @contextmanager

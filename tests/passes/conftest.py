@@ -208,7 +208,7 @@ class Town:
             page = self.outside.calendar.list_page(CalendarId(ME), SyncToken(bookmark.token), "")
             assert isinstance(page.end, LastPage)
             passed = replace(bookmark, token=page.end.sync_token)
-            tenure.change(lambda _book, _now: None, Progress(bookmark=passed))
+            tenure.note(Progress(bookmark=passed))
 
     def calls(self, kind: str = "") -> Counter[str]:
         """The provider calls so far, by conference."""
