@@ -256,6 +256,19 @@ variable "queue" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.queue.max_dispatches_per_second > 0 && var.queue.max_dispatches_per_second <= 500
+    error_message = "queue.max_dispatches_per_second is more than 0, and at most 500."
+  }
+  validation {
+    condition     = var.queue.max_attempts == -1 || (var.queue.max_attempts >= 1 && floor(var.queue.max_attempts) == var.queue.max_attempts)
+    error_message = "queue.max_attempts is a whole number from 1, or -1 for no end."
+  }
+  validation {
+    condition     = alltrue([for each in [var.queue.min_backoff, var.queue.max_backoff] : can(regex("^[0-9]+s$", each))])
+    error_message = "queue has a backoff that is not a number of seconds, like 2s."
+  }
 }
 
 variable "schedule" {
@@ -266,6 +279,11 @@ variable "schedule" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = alltrue([for each in values(var.schedule) : can(regex("^[^ ]+( [^ ]+){4}$", each))])
+    error_message = "schedule has something that is no cron expression of five fields, like */5 * * * *."
+  }
 }
 
 variable "times" {
@@ -273,6 +291,15 @@ variable "times" {
   type        = map(number)
   default     = {}
   nullable    = false
+
+  validation {
+    condition = alltrue([for name in keys(var.times) : contains([
+      "bucket", "margin", "lease", "lease_margin", "calendar_timeout", "connect_timeout", "read_timeout",
+      "sweep", "poll", "grace", "window", "channel_life", "keys_reread", "secrets_reread", "horizon",
+      "first_backoff", "most_backoff", "quarantine",
+    ], name)])
+    error_message = "times has a name that SYNC_TIMES does not know: docs/settings.md lists them."
+  }
 }
 
 variable "alert_emails" {

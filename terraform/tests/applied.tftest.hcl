@@ -45,6 +45,7 @@ variables {
   delegation = true
   enrol      = { audiences = ["1234-add-on.apps.googleusercontent.com"], domains = ["example.com"] }
   times      = { bucket = 10, grace = 7200 }
+  queue      = { max_dispatches_per_second = 7, max_attempts = 9, min_backoff = "3s", max_backoff = "200s" }
   calendars = {
     town-hall = { id = "c_1a2b@group.calendar.google.com" }
     ada       = { id = "ada@example.com", subject = "ada@example.com", paused = true }

@@ -79,6 +79,11 @@ def test_every_alert_has_a_playbook_and_every_playbook_an_alert() -> None:
     assert sorted(path.stem for path in PLAYBOOKS.glob("[a-z]*.md")) == sorted(ALERTS)
 
 
+def test_whatever_needs_a_person_has_an_alert() -> None:
+    needs = "stale-calendar channel-ending converge-silent push-silent holds-waiting quarantine server-errors"
+    assert {*needs.split(), "queue-age", "dead-grant"} <= set(ALERTS)
+
+
 @pytest.mark.parametrize("alert", ALERTS)
 def test_a_playbook_says_what_it_means_and_how_to_look_mend_and_know(alert: str) -> None:
     text = (PLAYBOOKS / f"{alert}.md").read_text()

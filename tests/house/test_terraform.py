@@ -2,10 +2,11 @@
 
 import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 
 from sync.google import firestore, identity
-from sync.settings import VARIABLES
+from sync.settings import VARIABLES, Times
 from tests.terraform import tables
 
 ROOT = Path(__file__).parents[2]
@@ -130,3 +131,15 @@ def test_the_jobs_and_services_that_the_page_names_are_made() -> None:
 def test_a_user_starts_by_observing() -> None:
     example = (ROOT / "terraform/terraform.tfvars.example").read_text()
     assert re.search(r'^mode\s+= "observe"', example, re.MULTILINE)
+
+
+def test_times_are_refused_by_their_names_as_the_doors_refuse_them() -> None:
+    """What only a door refuses, it refuses when everything is built."""
+    [known] = re.findall(r"keys\(var\.times\) : contains\(\[(.+?)\]", FILES["variables.tf"], re.DOTALL)
+    assert re.findall(r'"(\w+)"', known) == [each.name for each in fields(Times)]
+
+
+def test_it_has_no_provider_of_its_own_and_says_which_versions_it_needs() -> None:
+    assert re.findall(r"^provider ", EVERYTHING, re.MULTILINE) == []
+    assert 'required_version = ">= 1.11"' in FILES["versions.tf"]
+    assert 'source = "hashicorp/google", version = ">= 7.40, < 8.0"' in FILES["versions.tf"]

@@ -232,3 +232,45 @@ def test_the_store_and_its_indexes_are_in_the_same_database(applied: Applied) ->
     kinds = ("google_firestore_index", "google_firestore_field", "google_firestore_document")
     places = {each["values"]["database"] for each in applied.resources if each["type"] in kinds}
     assert places == {name}
+
+
+def test_tasks_go_to_the_queue_that_is_made_as_the_account_that_may_call_the_worker(
+    applied: Applied, tmp_path: Path
+) -> None:
+    queue = applied["google_cloud_tasks_queue.this"]
+    chosen = judged(applied, "webhook", tmp_path)
+    assert chosen.queue == f"projects/{queue['project']}/locations/{queue['location']}/queues/{queue['name']}"
+    caller = applied["google_cloud_run_v2_service_iam_member.dispatch"]["member"]
+    assert f"serviceAccount:{chosen.dispatch_account}" == caller
+
+
+def test_the_region_is_where_the_doors_stand(applied: Applied, tmp_path: Path) -> None:
+    worker = applied["google_cloudfunctions2_function.worker"]
+    chosen = judged(applied, "worker", tmp_path)
+    assert (chosen.project, chosen.region) == (worker["project"], worker["location"])
+
+
+def test_the_queue_is_as_fast_and_as_patient_as_was_said(applied: Applied) -> None:
+    queue = applied["google_cloud_tasks_queue.this"]
+    (limits,), (retries,) = queue["rate_limits"], queue["retry_config"]
+    assert limits["max_dispatches_per_second"] == 7
+    assert (retries["max_attempts"], retries["min_backoff"], retries["max_backoff"]) == (9, "3s", "200s")
+
+
+def test_records_are_forgotten_and_indexes_run_as_the_queries_do(applied: Applied) -> None:
+    fields = applied.of("google_firestore_field", "forget_at")
+    assert [each["collection"] for each in fields if len(each["ttl_config"]) != 1] == []
+    indexes = applied.of("google_firestore_index", "this")
+    assert {field["order"] for each in indexes for field in each["fields"]} == {"ASCENDING"}
+
+
+def test_old_images_go(applied: Applied) -> None:
+    policies = applied["google_artifact_registry_repository.images"]["cleanup_policies"]
+    assert {each["action"] for each in policies} == {"KEEP", "DELETE"}
+
+
+def test_the_archive_holds_what_is_deployed_and_nothing_that_changes_by_itself(applied: Applied) -> None:
+    packed = {each["filename"]: each["content"] for each in applied["data.archive_file.source"]["source"]}
+    assert {"main.py", "sync/wiring.py"} <= packed.keys()
+    assert [path for path in packed if path.startswith("sync/cli/")] == []
+    assert packed == {path: (Path(__file__).parents[2] / path).read_text() for path in packed}

@@ -67,3 +67,14 @@ def test_another_calendar_is_one_document(runs: dict[str, Mapping[str, Any]]) ->
 
 def test_switching_on_updates_the_worker_alone(runs: dict[str, Mapping[str, Any]]) -> None:
     assert planned(runs["switched_on"]) == {"update": ["google_cloudfunctions2_function.worker"]}
+
+
+def figures(plan: Mapping[str, Any]) -> str:
+    done = planned(plan)
+    add, change, destroy = (len(done.get(action, ())) for action in ("create", "update", "delete"))
+    return f"Plan: {add} to add, {change} to change, {destroy} to destroy."
+
+
+def test_the_page_says_what_another_calendar_changes(runs: dict[str, Mapping[str, Any]]) -> None:
+    (said, *_) = re.findall(r"Plan: .+", CHECK[CHECK.index("**Another calendar**") :])
+    assert said == figures(runs["another_calendar"])

@@ -86,6 +86,11 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
     ({"notification_channels": ["ops"]}, CHANNELS),
     ({"freshness": {"percent": 100}}, "freshness.percent is more than 0 and less than 100."),
     ({"freshness": {"seconds": 61}}, "freshness.seconds is one of 10, 15, 20"),
+    ({"queue": {"max_dispatches_per_second": 0}}, "queue.max_dispatches_per_second is more than 0"),
+    ({"queue": {"max_attempts": 0}}, "queue.max_attempts is a whole number from 1, or -1"),
+    ({"queue": {"max_backoff": "5m"}}, "queue has a backoff that is not a number of seconds, like 2s."),
+    ({"schedule": {"sweep": "@hourly"}}, "schedule has something that is no cron expression"),
+    ({"times": {"swep": 900}}, "times has a name that SYNC_TIMES does not know"),
     ({"settle": {"unwire": "360"}}, "settle has a wait that is not a number of seconds or minutes"),
 ]
 
