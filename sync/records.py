@@ -586,7 +586,7 @@ def account_document(account: Account) -> Document:
 
 
 def account(document: Document) -> Account:
-    stored = _as_of_today("account", document)
+    stored = _as_of_today("provider account", document)
     return Account(
         name=stored["name"],
         refusals=stored["refusals"],

@@ -45,6 +45,8 @@ KINDS: dict[str, tuple[Reader, Writer]] = {
     "link": (records.link, records.link_document),
     "conference": (records.conference, records.conference_document),
     "wired calendar": (records.wired_calendar, records.wired_calendar_document),
+    "account": (records.account, records.account_document),
+    "enrolled calendar": (records.enrolled_calendar, records.enrolled_document),
     "webhook": (records.webhook_url, records.webhook_document),
     "salt": (records.salt, records.salt_document),
 }

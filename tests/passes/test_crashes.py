@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,12 @@ def test_a_process_that_dies_at_any_call_leaves_nothing_undone_and_the_page_says
     assert told.returncode == 0, told.stderr
     assert outline(told.stdout) == outline(PAGE.read_text()), "it is of other code: run `make crash-matrix`"
     assert "wrong 0" in told.stdout
+
+
+def test_the_page_counts_every_call_of_the_story() -> None:
+    made = Counter((each.process, each.call) for each in play().points)
+    rows = re.findall(r"^\| (\w+) \| ([\w.: ,]+) \| (\d+) ", PAGE.read_text(), re.MULTILINE)
+    assert {(process, call): int(times) for process, call, times in rows} == made
 
 
 def outline(page: str) -> list[list[str]]:

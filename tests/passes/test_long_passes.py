@@ -1,5 +1,6 @@
 """A calendar too large for one pass is listed in several; what is recorded is neither written nor read again."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -7,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
+import urllib3
 
 from sync.apply import Applied, apply
 from sync.cursor import Cursor, SyncToken
-from sync.event import Event, Unreadable
+from sync.event import Event, Items, Unreadable
 from sync.ledger import Ledger, Link
 from sync.one_pass import one_pass
 from sync.ports import Busy, CalendarId, CalendarRecord, Page, Progress
@@ -419,3 +421,38 @@ def test_a_series_that_takes_very_many_conferences_along_goes_in_several_transac
     assert store.largest <= 5
     town.settle()
     assert list(town.store.live_links(town.key)) == []
+
+
+def test_no_page_of_a_listing_outlives_the_next_and_few_events_do(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sync.pull._KEPT", 2)
+    fill(town, 5)
+    fill(town, 5001, lambda _: {})
+    alive: list[tuple[int, int]] = []
+    listed = Listed(town)
+    list_page = listed.list_page
+
+    def counted(*asked: Any) -> Any:
+        gc.collect()
+        kinds = [type(each) for each in gc.get_objects()]
+        alive.append((sum(kind in (Page, Items) for kind in kinds), kinds.count(Event)))
+        return list_page(*asked)
+
+    listed.list_page = counted  # type: ignore[method-assign]
+    town.outside = replace(town.outside, calendar=listed)  # type: ignore[arg-type]
+    town.look()
+    assert [pages for pages, _ in alive] == [0, 0, 0]
+    (_, before), *later = alive  # of other tests' events, some live on
+    assert max(events - before for _, events in later) <= 7
+
+
+def test_no_more_than_so_many_events_of_a_listing_are_kept_and_others_are_asked_for_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sync.pull._KEPT", 2)
+    fill(town, 5)
+    town.look()
+    journal = urllib3.request("GET", f"{town.simulator.url}/_sim/journal").json()
+    assert Counter(each["method"] for each in journal["requests"])["events.get"] == 3
+    assert sum(meeting is not None for meeting in town.acme.has.values()) == 5

@@ -1,13 +1,17 @@
 """What becomes of conferences when meetings change: whole passes over the real client, store and wire."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from sync.channel import calendar_key
 from sync.codes import Code
 from sync.conference import State
-from sync.cursor import Cursor, PageToken, SyncToken
-from sync.errors import Transient
-from sync.ports import CalendarId, EnrolledCalendar, Page, WiredCalendar
+from sync.cursor import Cursor, PageToken, SyncToken, Window
+from sync.errors import SyncTokenGone, Transient
+from sync.meeting import Meeting
+from sync.ports import CalendarId, EnrolledCalendar, Outcome, Page, Reason, Target, WiredCalendar
 from sync.recognise import KNOWN, ConferenceKey
 from sync.rules import Rules
 from tests.passes.conftest import GRACE_S, ME, SYSTEM, YOU, Town, conferencing
@@ -107,6 +111,26 @@ def test_a_meeting_restored_within_the_grace_keeps_its_conference_untouched(town
     assert town.calls() == {"c-1": 1}
 
 
+def test_a_conference_that_was_deleted_and_is_wanted_again_is_told_as_restored(town: Town) -> None:
+    reasons, update = list[Reason](), town.acme.update
+
+    def listening(target: Target, meeting: Meeting) -> Outcome:
+        reasons.append(target.reason)
+        return update(target, meeting)
+
+    town.acme.update = listening  # type: ignore[method-assign]
+    event = town.meet()
+    town.settle()
+    town.act("delete", event=event)
+    town.settle()
+    assert "c-1" not in town.acme.has
+    town.act("restore", event=event)
+    town.settle()
+    town.act("retitle", event=event, title="After")
+    town.settle()
+    assert reasons == [Reason.CHANGED, Reason.RESTORED, Reason.CHANGED]
+
+
 def test_a_deletion_asks_first_and_is_called_off_if_the_restore_was_never_notified(town: Town) -> None:
     event = town.meet()
     town.settle()
@@ -179,6 +203,58 @@ def test_a_dead_token_costs_one_full_listing_and_loses_no_change(town: Town) -> 
     assert title(town) == "Moved on"
     assert "c-2" not in town.acme.has
     assert town.calls() == {"c-1": 2, "c-2": 2}
+
+
+def test_a_full_listing_leaves_alone_what_was_over_before_its_window(town: Town) -> None:
+    event = town.meet()
+    town.settle()
+    town.clock.advance(town.policy.window_s + 3 * 86400)
+    town.settle()
+    town.fault(expire_tokens=ME)
+    with town.simulator.api.lock:  # purged: neither listed nor mentioned as deleted
+        del town.simulator.world.calendars[ME].events[event]
+    town.settle()
+    assert "c-1" in town.acme.has
+    assert town.calls("delete") == {}
+
+
+def test_a_full_listing_that_meets_a_dead_token_again_stops(town: Town) -> None:
+    town.meet()
+    town.settle()
+    real, asked = town.outside.calendar, list[Cursor]()
+
+    class Dead:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def list_page(self, _calendar: Any, cursor: Cursor, _page_token: str) -> Any:
+            asked.append(cursor)
+            raise SyncTokenGone("410")
+
+    town.outside = replace(town.outside, calendar=Dead())  # type: ignore[arg-type]
+    with pytest.raises(SyncTokenGone):
+        town.look()
+    assert [type(each) for each in asked] == [SyncToken, Window]
+    record = town.store.calendar(town.key)
+    assert record is not None
+    assert (record.failures, record.lease.owner) == (1, "")
+
+
+def test_a_full_listing_that_is_refused_as_gone_freezes_and_alerts(
+    town: Town, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town.meet()
+    town.settle()
+    before = town.listings()
+    town.fault(where="events.list", status=410, reason="fullSyncRequired", times=0)
+    capsys.readouterr()
+    town.look()
+    assert town.listings() - before == 2
+    assert '"severity":"ERROR","message":"access_lost"' in capsys.readouterr().out
+    record = town.store.calendar(town.key)
+    assert record is not None
+    assert record.frozen
+    assert town.calls("delete") == {}
 
 
 def test_a_token_google_calls_malformed_is_as_good_as_dead(town: Town) -> None:

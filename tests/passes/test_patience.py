@@ -8,6 +8,7 @@ import pytest
 from sync.cursor import PageToken
 from sync.errors import AuthFailed, LeaseLost, RateLimited, Refused, SyncError, SyncTokenGone, Transient
 from sync.ports import Outcome
+from sync.recognise import ConferenceKey
 from tests.passes.conftest import GRACE_S, ME, YOU, Town
 
 
@@ -26,6 +27,24 @@ def passes(town: Town, capsys: pytest.CaptureFixture[str], hours: float) -> int:
     capsys.readouterr()
     town.settle(hours)
     return capsys.readouterr().out.count('"message":"pass"')
+
+
+@pytest.mark.parametrize("draw", [0.1, 0.9])
+def test_how_long_one_waits_is_drawn_at_random(
+    town: Town, monkeypatch: pytest.MonkeyPatch, draw: float
+) -> None:
+    monkeypatch.setattr("random.random", lambda: draw)
+    first_s = town.policy.backoff.first_s
+    town.acme.faults = [Transient("503")]
+    town.meet()
+    town.look()
+    [conference] = town.store.conferences([ConferenceKey("acme", "c-1")])
+    assert conference.not_before - town.clock.now() == pytest.approx(draw * first_s)
+    town.fault(where="events.list", status=503)
+    town.look()
+    record = town.store.calendar(town.key)
+    assert record is not None
+    assert record.due_at - town.clock.now() == pytest.approx(draw * first_s)
 
 
 @pytest.mark.parametrize("fault", [RateLimited("429"), Transient("503"), AuthFailed("401")], ids=repr)

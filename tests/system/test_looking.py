@@ -84,7 +84,9 @@ def test_every_version_that_is_remembered_is_told_with_what_differed(
             town.act("move", event=event, start=town.at(50 + number), end=town.at(51 + number))
         town.look()
     town.sweep()
-    seen = told("explain", event)["events"][0]["seen"]
+    [explained] = told("explain", event)["events"]
+    assert explained["rule"] == "entry_point"
+    seen = explained["seen"]
     changed = [list(each["changed"]) for each in seen]
     assert changed == [[], ["title"], ["start", "end"], ["title"], ["start", "end"]]
     for earlier, later in pairwise(seen):

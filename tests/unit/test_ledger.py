@@ -814,3 +814,12 @@ def test_history_alone_is_no_reason_to_write(known: Books) -> None:
     assert record(ledger, event(), RULES, NOW + 5, NOW - DAY) is Code.UNCHANGED
     assert ledger.changes == 0
     assert hash(known.links["cal", "e1"]) == hash(link_of("cal", event(), RULES))
+
+
+def test_what_is_known_by_its_id_by_now_keeps_the_rule_of_the_first_time() -> None:
+    known = Books()
+    known.record(event())
+    known.record(event(title="Another", conference=None, carried=Carried("addOn", "Demo", "c1", "", "", ())))
+    link = known.links["cal", "e1"]
+    assert (link.conference, link.live, len(link.seen)) == (key("c1"), True, 2)
+    assert link.rule == "entry_point"
